@@ -1,0 +1,68 @@
+#include "base/bytes.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+Test(bytes, a_blob_grows_and_keeps_what_was_appended)
+{
+    struct blob blob = BLOB_EMPTY;
+
+    for (unsigned i = 0; i < 1000; i++)
+        blob_printf(&blob, "%u,", i);
+    cr_assert(not(blob.failed));
+    cr_assert(view_starts_with(blob_view(&blob), VIEW_LITERAL("0,1,2,")));
+    cr_assert(eq(sz, blob.size, 10 * 2 + 90 * 3 + 900 * 4));
+    blob_free(&blob);
+}
+
+Test(bytes, a_json_string_is_one_valid_line_whatever_the_bytes)
+{
+    struct blob blob = BLOB_EMPTY;
+
+    blob_append_json(&blob, VIEW_LITERAL("a\"\\\n\x01\xff\xc3\xa9\x7f"));
+    cr_assert(view_is(blob_view(&blob),
+                      "\"a\\\"\\\\\\n\\u0001\\ufffd\xc3\xa9\\u007f\""));
+    blob_free(&blob);
+}
+
+Test(bytes, utf8_is_judged_as_rfc_3629_says)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+    } cases[] = {{"plain", true},           {"\xc3\xa9", true},
+                 {"\xe2\x82\xac", true},    {"\xf0\x9f\x98\x80", true},
+                 {"\xff", false},           {"\xc0\xaf", false},
+                 {"\xed\xa0\x80", false},   {"\xf4\x90\x80\x80", false},
+                 {"\xe2\x82", false},       {"\x80", false},
+                 {"\xe0\x80\x80", false},   {"\xf0\x80\x80\x80", false},
+                 {"\xf4\x8f\xbf\xbf", true}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        cr_expect(eq(int, view_is_utf8(view_of(cases[i].text)), cases[i].valid),
+                  "case %zu", i);
+}
+
+Test(bytes, numbers_are_digits_that_fit)
+{
+    uint64_t number;
+
+    cr_expect(view_to_u64(VIEW_LITERAL("18446744073709551615"), &number));
+    cr_expect(eq(u64, number, UINT64_MAX));
+    cr_expect(not(view_to_u64(VIEW_LITERAL("18446744073709551616"), &number)));
+    cr_expect(not(view_to_u64(VIEW_LITERAL(""), &number)));
+    cr_expect(not(view_to_u64(VIEW_LITERAL("-1"), &number)));
+    cr_expect(not(view_to_u64(VIEW_LITERAL("1 "), &number)));
+}
+
+Test(bytes, big_endian_order_is_numeric_order)
+{
+    struct blob low = BLOB_EMPTY, high = BLOB_EMPTY;
+
+    blob_append_u64(&low, 0x00000000FFFFFFFF);
+    blob_append_u64(&high, 0x0000000100000000);
+    cr_assert(lt(int, view_compare(blob_view(&low), blob_view(&high)), 0));
+    cr_assert(eq(u64, read_u64(high.data), 0x0000000100000000));
+    blob_free(&low);
+    blob_free(&high);
+}
