@@ -1,0 +1,65 @@
+/*
+ * reply - the one answer of a request.
+ *
+ * reply_header() and reply_member() may be called before; then exactly one of
+ * the other calls ends the request, which must not be touched afterwards.
+ * They are called on the request's loop, in the handler or later.
+ */
+#ifndef KIST_API_REPLY_H
+#define KIST_API_REPLY_H
+
+#include "api/problem.h"
+#include "api/request.h"
+#include "base/bytes.h"
+
+/* Add a header (name is a literal). Value: printf, at most 1 KiB, no CR LF. */
+void reply_header(struct request *request, const char *name, const char *format,
+                  ...) KIST_PRINTF(3, 4);
+
+void reply_empty(struct request *request, unsigned code);
+
+/*
+ * body lies inside *owner, whose memory is taken, also on failure. On HEAD
+ * and 304 the headers go out as for GET and the bytes stay. The memory counts
+ * against --body-memory above 64 KiB; if there is none, the answer is 503.
+ */
+void reply_bytes(struct request *request, unsigned code, const char *media_type,
+                 struct blob *owner, struct view body);
+
+/* A static text that outlives the server. */
+void reply_static(struct request *request, unsigned code,
+                  const char *media_type, struct view body);
+
+/*
+ * Bytes made while they are sent, in constant memory. fill() runs on a pool
+ * thread, one call at a time, and appends the next piece (some tens of KiB);
+ * an empty piece is the end, a failure cuts the connection so that the client
+ * sees an incomplete body. free() ends the stream, also after a disconnect.
+ */
+struct stream {
+    enum kist_status (*fill)(struct stream *stream, struct blob *piece);
+    void (*free)(struct stream *stream);
+};
+
+void reply_stream(struct request *request, unsigned code,
+                  const char *media_type, struct stream *stream);
+
+/*
+ * A problem document. detail says what to do. On a route that writes, the
+ * member "outcome" is "not_applied", for PROBLEM_OUTCOME_UNKNOWN "unknown".
+ * Adds Retry-After to 503. PROBLEM_METHOD_NOT_ALLOWED adds Allow.
+ */
+void reply_problem(struct request *request, enum problem problem,
+                   const char *detail, ...) KIST_PRINTF(3, 4);
+
+/* The same for a status of the lower layers; `what` begins the detail. */
+void reply_status(struct request *request, enum kist_status status,
+                  const char *what);
+
+/* Members of the problem document that follows ("limit": 1024). */
+void reply_member_number(struct request *request, const char *name,
+                         uint64_t number);
+void reply_member_text(struct request *request, const char *name,
+                       struct view text);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * request - one HTTP request on its loop, from its checked head to its answer.
+ *
+ * A handler runs once the whole body is there. It either replies before it
+ * returns (api/reply.h), or keeps the request and replies later, on the same
+ * loop: the connection is suspended meanwhile and the request stays valid
+ * until it was replied to.
+ *
+ * Threads: everything here belongs to request->loop.
+ */
+#ifndef KIST_API_REQUEST_H
+#define KIST_API_REQUEST_H
+
+#include "base/bytes.h"
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_POST,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_COUNT
+};
+
+/* The request headers that mean something to us; all others are ignored. */
+enum request_header {
+    HEADER_ACCEPT,
+    HEADER_CACHE_CONTROL,
+    HEADER_CONTENT_ENCODING,
+    HEADER_CONTENT_TYPE,
+    HEADER_IF_MATCH,
+    HEADER_IF_NONE_MATCH,
+    HEADER_IF_RANGE,
+    HEADER_KIST_AFTER,
+    HEADER_KIST_EXPIRES,
+    HEADER_KIST_VERSION,
+    HEADER_PREFER,
+    HEADER_RANGE,
+    HEADER_REQUEST_ID,
+    HEADER_TRACEPARENT,
+    HEADER_COUNT
+};
+
+/* The query parameters that some route understands (api/router.c). */
+enum parameter {
+    PARAMETER_ATOMIC,
+    PARAMETER_BY,
+    PARAMETER_CONFIRM,
+    PARAMETER_COUNT_ONLY, /* count= */
+    PARAMETER_CURSOR,
+    PARAMETER_DELIMITER,
+    PARAMETER_DRY_RUN,
+    PARAMETER_DURABILITY,
+    PARAMETER_END,
+    PARAMETER_LIMIT,
+    PARAMETER_OP,
+    PARAMETER_PREFIX,
+    PARAMETER_PTR,
+    PARAMETER_REVERSE,
+    PARAMETER_START,
+    PARAMETER_TTL,
+    PARAMETER_VALUES,
+    PARAMETER_VERBOSE,
+    PARAMETER_N, /* n, r, w: of a cluster; on one node only 1 is possible. */
+    PARAMETER_R,
+    PARAMETER_W,
+    PARAMETERS
+};
+
+struct api;      /* api/api.h: what all handlers share. */
+struct api_loop; /* api/api.h: what the handlers of one loop share. */
+struct route;    /* api/router.h */
+struct exchange; /* api/exchange.c: the libmicrohttpd side. */
+
+struct request {
+    struct api *api;
+    struct api_loop *api_loop;
+    struct loop *loop;
+    const struct route *route;
+    enum method method;
+
+    /* Borrowed until the reply; data is NULL where absent. */
+    struct view headers[HEADER_COUNT];  /* Trimmed. */
+    struct view parameters[PARAMETERS]; /* Percent-decoded, may be empty. */
+    struct view key;                    /* Decoded and checked, on /kv/<key>. */
+    struct view body; /* Whole; the handler may take it: request_take_body. */
+    struct view id;   /* Request-Id as given, or drawn. */
+
+    uint64_t started_ns; /* When the head was complete. */
+    struct exchange *exchange;
+
+    /* A handler's own state while it waits; freed with the request. */
+    void *work;
+    void (*work_free)(void *work);
+};
+
+/* The body's memory, from now on the caller's: ends in blob_free(). */
+struct blob request_take_body(struct request *request);
+
+static inline bool request_has(const struct request *request,
+                               enum parameter parameter)
+{
+    return request->parameters[parameter].data != NULL;
+}
+
+#endif

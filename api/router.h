@@ -1,0 +1,54 @@
+/*
+ * router - the list of what we serve: one row a method and path.
+ *
+ * The query parameters a row names are all it accepts; the size a client may
+ * send stands beside it. tests/api compares the table with openapi.yaml.
+ */
+#ifndef KIST_API_ROUTER_H
+#define KIST_API_ROUTER_H
+
+#include "api/request.h"
+
+enum body_rule {
+    BODY_NONE,  /* A body is refused: 400. */
+    BODY_VALUE, /* --max-json-bytes if JSON, else --max-value-bytes. */
+    BODY_PATCH, /* --max-json-bytes. */
+    BODY_BATCH, /* --max-batch-bytes. */
+};
+
+enum route_rule {
+    ROUTE_WRITES = 1,   /* Its problems carry `outcome`. */
+    ROUTE_UNLOGGED = 2, /* Probes and scrapes: not in the access log. */
+    ROUTE_ALWAYS = 4,   /* Answers while stopping and over limits. */
+};
+
+struct route {
+    enum method method;
+    const char *path;  /* "/kv/{key}": a key follows; else exact. */
+    const char *label; /* For metrics and logs: "put_key". */
+    enum body_rule body;
+    unsigned rules;      /* An or of route_rule. */
+    uint64_t parameters; /* A bit an enum parameter. */
+    void (*handle)(struct request *request);
+};
+
+#define TAKES(parameter) (UINT64_C(1) << (parameter))
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+/* "count" for PARAMETER_COUNT_ONLY. */
+const char *parameter_name(enum parameter parameter);
+
+enum route_match {
+    ROUTE_FOUND,
+    ROUTE_NO_PATH,   /* 404 */
+    ROUTE_NO_METHOD, /* 405; *out_allowed is an or of 1 << method. */
+};
+
+/* path is raw, still percent-encoded, beginning with '/', without query. */
+enum route_match route_find(enum method method, struct view path,
+                            const struct route **out_route,
+                            unsigned *out_allowed);
+
+#endif
