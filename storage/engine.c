@@ -5,6 +5,8 @@
 #include "storage/engine.h"
 
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 enum { HEAD_SIZE = 9 };
 
@@ -73,4 +75,13 @@ bool engine_batch_next(const struct engine_batch *batch, size_t *offset,
     *offset += HEAD_SIZE + key_size + value_size;
     assert(*offset <= batch->bytes.size);
     return true;
+}
+
+void engine_fault_set(struct engine_fault *fault, const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    vsnprintf(fault->text, sizeof(fault->text), format, values);
+    va_end(values);
 }

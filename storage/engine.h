@@ -69,9 +69,10 @@ struct engine_ops {
                             struct blob *out_value);
 
     /*
-     * The whole batch or nothing. KIST_DISK_FULL: no space, KIST_IO: any other
-     * failure; of both the outcome is unknown, because what was written before
-     * the failure may be found at the next open. KIST_READ_ONLY: an earlier
+     * The whole batch or nothing. KIST_DISK_FULL: no space; KIST_CORRUPT: a
+     * compaction met damaged data; KIST_IO: any other failure. Of all three
+     * the outcome is unknown, because what was written before the failure may
+     * be found at the next open. KIST_READ_ONLY: an earlier
      * write failed, and nothing of this one was tried. KIST_NO_MEMORY: nothing
      * was tried.
      */
@@ -98,7 +99,10 @@ struct engine_ops {
     struct view (*key)(const struct engine_iterator *iterator);
     struct view (*value)(const struct engine_iterator *iterator);
 
-    /* After valid() turned false: KIST_OK at the end, else why it ended. */
+    /*
+     * After valid() turned false: KIST_OK at the end, else why it ended. An
+     * error ends the iteration at once: nothing is silently stepped over.
+     */
     enum kist_status (*error)(const struct engine_iterator *iterator);
 
     /* Bytes on disk between two keys, roughly. */
@@ -124,18 +128,29 @@ struct engine_iterator {
     const struct engine_ops *ops;
 };
 
+enum {
+    ENGINE_WRITE_BUFFER = 64 << 20,
+    ENGINE_BLOCK_CACHE = 64 << 20,
+};
+
 struct engine_options {
-    const char *path; /* A directory; created if it is missing. */
-    size_t write_buffer_bytes;
-    size_t block_cache_bytes;
-    unsigned max_open_files;
+    const char *path;          /* A directory; created if it is missing. */
+    size_t write_buffer_bytes; /* 0: ENGINE_WRITE_BUFFER. */
+    size_t block_cache_bytes;  /* 0: ENGINE_BLOCK_CACHE. */
+    unsigned max_open_files;   /* 0: the engine's own default. */
     bool accept_data_loss; /* Open although acknowledged writes are damaged. */
 };
 
-/* Why an open failed, for people. */
+/*
+ * Why an open failed, for people; after KIST_OK what it had to repair, or "".
+ * One line without a full stop.
+ */
 struct engine_fault {
-    char text[512];
+    char text[768];
 };
+
+void engine_fault_set(struct engine_fault *fault, const char *format, ...)
+    KIST_PRINTF(2, 3);
 
 /*
  * LevelDB (storage/engine_leveldb.c). KIST_CORRUPT: the log or the tables are

@@ -1,0 +1,487 @@
+/*
+ * LevelDB 1.23 behind the seam.
+ *
+ * What this file adds to the library is distrust:
+ *
+ * - After a failed append LevelDB goes on writing, at log positions that are
+ *   not where its reader will look, and everything acknowledged from then on
+ *   is lost at the next open. So the first failed write poisons this handle.
+ * - Blocks are verified on every read: an unverified flipped bit in a stored
+ *   key would answer "not found" for a key that exists, which no checksum
+ *   inside the value can notice.
+ * - An iterator that meets a damaged block steps over it and goes on. Here
+ *   every step asks for the error, and the first one ends the iteration.
+ * - No snapshots: with 1.23 they can bring deleted keys back in compaction.
+ *   An iterator is a consistent view by itself.
+ *
+ * The C interface allocates in C++: out of memory inside it ends the process.
+ */
+#include "storage/engine.h"
+
+#include <leveldb/c.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BLOOM_BITS_PER_KEY = 10, /* Fixed for the life of the data. */
+    MAX_FILE_BYTES = 8 << 20,
+    KEPT_BATCH_BYTES = 1 << 20, /* A larger batch gives its memory back. */
+};
+
+struct leveldb_engine {
+    struct engine base;
+
+    /* Set by open, then read-only. LevelDB uses them until it is closed. */
+    leveldb_t *db;
+    leveldb_cache_t *cache;
+    leveldb_filterpolicy_t *filter;
+    leveldb_options_t *options;
+    leveldb_readoptions_t *lookups;
+    leveldb_readoptions_t *scans;
+    leveldb_writeoptions_t *writes[ENGINE_SYNC + 1];
+
+    /* The thread inside apply. */
+    leveldb_writebatch_t *batch;
+    _Atomic bool poisoned;
+};
+
+struct leveldb_scan {
+    struct engine_iterator base;
+    leveldb_iterator_t *at;
+    bool valid;
+    enum kist_status status; /* Sticks: the first damage ends the scan. */
+};
+
+static struct leveldb_engine *self(struct engine *engine)
+{
+    return (struct leveldb_engine *)engine;
+}
+
+static struct leveldb_scan *scan_of(struct engine_iterator *iterator)
+{
+    return (struct leveldb_scan *)iterator;
+}
+
+/* LevelDB says what failed only in words; these are errno's own. */
+static bool mentions(const char *text, int error)
+{
+    char buffer[128];
+
+    return strstr(text, strerror_r(error, buffer, sizeof(buffer))) != NULL;
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool says_locked(const char *text)
+{
+    return starts_with(text, "IO error: lock ") &&
+           (strstr(text, "already held by process") != NULL ||
+            mentions(text, EAGAIN) || mentions(text, EACCES));
+}
+
+/* Of a message that LevelDB gave; frees it. NULL: nothing failed. */
+static enum kist_status status_of(char *text)
+{
+    enum kist_status status = KIST_IO;
+
+    if (text == NULL)
+        return KIST_OK;
+    if (starts_with(text, "Corruption:"))
+        status = KIST_CORRUPT;
+    else if (mentions(text, ENOSPC) || mentions(text, EDQUOT))
+        status = KIST_DISK_FULL;
+    else if (says_locked(text))
+        status = KIST_BUSY;
+    leveldb_free(text);
+    return status;
+}
+
+static void close_engine(struct engine *engine)
+{
+    struct leveldb_engine *it = self(engine);
+
+    if (it == NULL)
+        return;
+    if (it->db != NULL)
+        leveldb_close(it->db);
+    leveldb_writebatch_destroy(it->batch);
+    for (size_t i = 0; i <= ENGINE_SYNC; i++)
+        leveldb_writeoptions_destroy(it->writes[i]);
+    leveldb_readoptions_destroy(it->scans);
+    leveldb_readoptions_destroy(it->lookups);
+    leveldb_options_destroy(it->options);
+    leveldb_filterpolicy_destroy(it->filter);
+    leveldb_cache_destroy(it->cache);
+    free(it);
+}
+
+static enum kist_status get(struct engine *engine, struct view key,
+                            struct blob *out_value)
+{
+    struct leveldb_engine *it = self(engine);
+    char *failure = NULL;
+    size_t size;
+    char *data =
+        leveldb_get(it->db, it->lookups, key.data, key.size, &size, &failure);
+
+    if (failure != NULL)
+        return status_of(failure);
+    if (data == NULL)
+        return KIST_NOT_FOUND;
+    /* leveldb_free() is free() here, so the bytes can be a blob's. */
+    *out_value = (struct blob){.data = data, .size = size, .capacity = size};
+    return KIST_OK;
+}
+
+static void fill(leveldb_writebatch_t *into, const struct engine_batch *batch)
+{
+    struct engine_operation operation;
+    size_t offset = 0;
+
+    while (engine_batch_next(batch, &offset, &operation)) {
+        struct view key = operation.key, value = operation.value;
+
+        if (operation.is_delete)
+            leveldb_writebatch_delete(into, key.data, key.size);
+        else
+            leveldb_writebatch_put(into, key.data, key.size, value.data,
+                                   value.size);
+    }
+}
+
+static void empty_batch(struct leveldb_engine *it, size_t used)
+{
+    if (used <= KEPT_BATCH_BYTES) {
+        leveldb_writebatch_clear(it->batch);
+        return;
+    }
+    leveldb_writebatch_destroy(it->batch);
+    it->batch = leveldb_writebatch_create();
+}
+
+static enum kist_status apply(struct engine *engine,
+                              const struct engine_batch *batch,
+                              enum engine_sync sync)
+{
+    struct leveldb_engine *it = self(engine);
+    char *failure = NULL;
+
+    if (atomic_load(&it->poisoned))
+        return KIST_READ_ONLY;
+    if (batch->bytes.failed)
+        return KIST_NO_MEMORY;
+
+    fill(it->batch, batch);
+    leveldb_write(it->db, it->writes[sync], it->batch, &failure);
+    empty_batch(it, batch->bytes.size);
+
+    if (failure != NULL)
+        atomic_store(&it->poisoned, true);
+    return status_of(failure);
+}
+
+static enum kist_status iterator_open(struct engine *engine,
+                                      struct engine_iterator **out_iterator)
+{
+    struct leveldb_engine *it = self(engine);
+    struct leveldb_scan *scan = malloc(sizeof(*scan));
+
+    if (scan == NULL)
+        return KIST_NO_MEMORY;
+    *scan = (struct leveldb_scan){
+        .base.ops = engine->ops,
+        .at = leveldb_create_iterator(it->db, it->scans),
+    };
+    *out_iterator = &scan->base;
+    return KIST_OK;
+}
+
+static void iterator_close(struct engine_iterator *iterator)
+{
+    if (iterator == NULL)
+        return;
+    leveldb_iter_destroy(scan_of(iterator)->at);
+    free(iterator);
+}
+
+/* After each step: damage that LevelDB stepped over must not go unseen. */
+static void settle(struct leveldb_scan *scan)
+{
+    char *failure = NULL;
+
+    leveldb_iter_get_error(scan->at, &failure);
+    if (scan->status == KIST_OK)
+        scan->status = status_of(failure);
+    else
+        leveldb_free(failure);
+    scan->valid = scan->status == KIST_OK && leveldb_iter_valid(scan->at);
+}
+
+static void seek(struct engine_iterator *iterator, struct view key)
+{
+    struct leveldb_scan *scan = scan_of(iterator);
+
+    leveldb_iter_seek(scan->at, key.data, key.size);
+    settle(scan);
+}
+
+static void seek_before(struct engine_iterator *iterator, struct view key)
+{
+    struct leveldb_scan *scan = scan_of(iterator);
+
+    leveldb_iter_seek(scan->at, key.data, key.size);
+    if (leveldb_iter_valid(scan->at))
+        leveldb_iter_prev(scan->at);
+    else
+        leveldb_iter_seek_to_last(scan->at);
+    settle(scan);
+}
+
+static void next(struct engine_iterator *iterator)
+{
+    struct leveldb_scan *scan = scan_of(iterator);
+
+    assert(scan->valid);
+    leveldb_iter_next(scan->at);
+    settle(scan);
+}
+
+static void previous(struct engine_iterator *iterator)
+{
+    struct leveldb_scan *scan = scan_of(iterator);
+
+    assert(scan->valid);
+    leveldb_iter_prev(scan->at);
+    settle(scan);
+}
+
+static bool valid(const struct engine_iterator *iterator)
+{
+    return ((const struct leveldb_scan *)iterator)->valid;
+}
+
+static struct view key(const struct engine_iterator *iterator)
+{
+    const struct leveldb_scan *scan = (const struct leveldb_scan *)iterator;
+    struct view view;
+
+    assert(scan->valid);
+    view.data = leveldb_iter_key(scan->at, &view.size);
+    return view;
+}
+
+static struct view value(const struct engine_iterator *iterator)
+{
+    const struct leveldb_scan *scan = (const struct leveldb_scan *)iterator;
+    struct view view;
+
+    assert(scan->valid);
+    view.data = leveldb_iter_value(scan->at, &view.size);
+    return view;
+}
+
+static enum kist_status error(const struct engine_iterator *iterator)
+{
+    return ((const struct leveldb_scan *)iterator)->status;
+}
+
+static uint64_t approximate_size(struct engine *engine, struct view from,
+                                 struct view to)
+{
+    uint64_t size = 0;
+
+    leveldb_approximate_sizes(self(engine)->db, 1, &from.data, &from.size,
+                              &to.data, &to.size, &size);
+    return size;
+}
+
+static uint64_t number_property(struct engine *engine, const char *name)
+{
+    char *text = leveldb_property_value(self(engine)->db, name);
+    uint64_t number = 0;
+
+    if (text == NULL || !view_to_u64(view_of(text), &number))
+        number = 0;
+    leveldb_free(text);
+    return number;
+}
+
+static unsigned backlog(struct engine *engine)
+{
+    return (unsigned)number_property(engine, "leveldb.num-files-at-level0");
+}
+
+static uint64_t memory(struct engine *engine)
+{
+    return number_property(engine, "leveldb.approximate-memory-usage");
+}
+
+static void compact(struct engine *engine)
+{
+    leveldb_compact_range(self(engine)->db, NULL, 0, NULL, 0);
+}
+
+static const struct engine_ops leveldb_ops = {
+    .name = "leveldb",
+    .close = close_engine,
+    .get = get,
+    .apply = apply,
+    .iterator_open = iterator_open,
+    .iterator_close = iterator_close,
+    .seek = seek,
+    .seek_before = seek_before,
+    .next = next,
+    .previous = previous,
+    .valid = valid,
+    .key = key,
+    .value = value,
+    .error = error,
+    .approximate_size = approximate_size,
+    .backlog = backlog,
+    .memory = memory,
+    .compact = compact,
+};
+
+static leveldb_readoptions_t *new_reads(bool fill_cache)
+{
+    leveldb_readoptions_t *reads = leveldb_readoptions_create();
+
+    leveldb_readoptions_set_verify_checksums(reads, 1);
+    leveldb_readoptions_set_fill_cache(reads, fill_cache);
+    return reads;
+}
+
+static void set_options(struct leveldb_engine *it,
+                        const struct engine_options *options)
+{
+    size_t buffer = options->write_buffer_bytes;
+    size_t cache = options->block_cache_bytes;
+    unsigned files = options->max_open_files;
+
+    it->cache = leveldb_cache_create_lru(cache ? cache : ENGINE_BLOCK_CACHE);
+    it->filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS_PER_KEY);
+
+    it->options = leveldb_options_create();
+    leveldb_options_set_create_if_missing(it->options, 1);
+    leveldb_options_set_paranoid_checks(it->options, 1);
+    leveldb_options_set_cache(it->options, it->cache);
+    leveldb_options_set_filter_policy(it->options, it->filter);
+    leveldb_options_set_write_buffer_size(
+        it->options, buffer ? buffer : ENGINE_WRITE_BUFFER);
+    leveldb_options_set_max_file_size(it->options, MAX_FILE_BYTES);
+    if (files > 0)
+        leveldb_options_set_max_open_files(
+            it->options, files < INT_MAX ? (int)files : INT_MAX);
+}
+
+static struct leveldb_engine *new_engine(const struct engine_options *options)
+{
+    struct leveldb_engine *it = calloc(1, sizeof(*it));
+
+    if (it == NULL)
+        return NULL;
+    it->base.ops = &leveldb_ops;
+    set_options(it, options);
+    it->lookups = new_reads(true);
+    it->scans = new_reads(false);
+    for (size_t i = 0; i <= ENGINE_SYNC; i++)
+        it->writes[i] = leveldb_writeoptions_create();
+    leveldb_writeoptions_set_sync(it->writes[ENGINE_SYNC], 1);
+    it->batch = leveldb_writebatch_create();
+    return it;
+}
+
+/*
+ * Recovery takes a short read for the end of the log, so no signal may
+ * interrupt it. Threads born in here keep the mask.
+ */
+static leveldb_t *open_undisturbed(const struct leveldb_engine *it,
+                                   const char *path, char **failure)
+{
+    sigset_t all, before;
+    leveldb_t *db;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    db = leveldb_open(it->options, path, failure);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return db;
+}
+
+static enum kist_status open_db(struct leveldb_engine *it, const char *path,
+                                struct engine_fault *out_fault)
+{
+    char *failure = NULL;
+
+    it->db = open_undisturbed(it, path, &failure);
+    if (failure != NULL)
+        engine_fault_set(out_fault, "LevelDB in %s: %s", path, failure);
+    return status_of(failure);
+}
+
+static enum kist_status sync_directory(const char *path, const char *relative,
+                                       struct engine_fault *out_fault)
+{
+    char name[PATH_MAX];
+    int size = snprintf(name, sizeof(name), "%s/%s", path, relative);
+    int fd = -1;
+
+    if (size > 0 && (size_t)size < sizeof(name))
+        fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && fsync(fd) == 0) {
+        close(fd);
+        return KIST_OK;
+    }
+    engine_fault_set(out_fault, "cannot sync the directory %s: %s", name,
+                     strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return KIST_IO;
+}
+
+enum kist_status engine_leveldb_open(const struct engine_options *options,
+                                     struct engine_fault *out_fault,
+                                     struct engine **out_engine)
+{
+    struct leveldb_engine *it;
+    enum kist_status status;
+
+    out_fault->text[0] = '\0';
+    if (mkdir(options->path, 0700) != 0 && errno != EEXIST) {
+        int error = errno;
+
+        engine_fault_set(out_fault, "cannot create %s: %s", options->path,
+                         strerror(error));
+        return error == ENOSPC || error == EDQUOT ? KIST_DISK_FULL : KIST_IO;
+    }
+    it = new_engine(options);
+    if (it == NULL)
+        return KIST_NO_MEMORY;
+
+    status = open_db(it, options->path, out_fault);
+    /* LevelDB renames CURRENT without syncing the directory behind it. */
+    if (status == KIST_OK)
+        status = sync_directory(options->path, ".", out_fault);
+    if (status == KIST_OK)
+        status = sync_directory(options->path, "..", out_fault);
+    if (status != KIST_OK) {
+        close_engine(&it->base);
+        return status;
+    }
+    *out_engine = &it->base;
+    return KIST_OK;
+}
