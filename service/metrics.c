@@ -237,8 +237,7 @@ const char *metrics_media_type(enum metrics_format format)
     case METRICS_OPENMETRICS:
         return "application/openmetrics-text; version=1.0.0; charset=utf-8";
     }
-    assert(!"a metrics format");
-    return NULL;
+    abort(); /* Not a metrics format. */
 }
 
 static const char *type_word(enum metric_type type)
@@ -251,8 +250,7 @@ static const char *type_word(enum metric_type type)
     case TYPE_HISTOGRAM:
         return "histogram";
     }
-    assert(!"a metric type");
-    return NULL;
+    abort(); /* Not a metric type. */
 }
 
 /* The family's own name: OpenMetrics leaves _total to a counter's samples. */
