@@ -1,0 +1,158 @@
+/*
+ * settings - what kistd was told, checked, in one plain struct.
+ *
+ * One table (service/settings_table.c) names every setting with its type,
+ * default, limits and description. From it come the flag (--max-json-bytes),
+ * the environment variable (KIST_MAX_JSON_BYTES), the line of the
+ * configuration file (max-json-bytes = 1MiB), --help, --check-config and
+ * docs/configuration.md. A flag wins over a variable, a variable over the
+ * file, the file over the default. What is unknown, given twice, out of
+ * limits or in conflict with another setting is refused with one line that
+ * names it, where it came from, and what is allowed.
+ *
+ * Parsing is pure: arguments, environment and a way to read a file go in,
+ * settings or that line come out.
+ *
+ * Threads: none of these calls touches anything but its arguments. The
+ * running process reads one struct settings that nobody changes, save the
+ * fields marked "reloads", which settings_reload() writes and only the thread
+ * that calls it may read.
+ */
+#ifndef KIST_SERVICE_SETTINGS_H
+#define KIST_SERVICE_SETTINGS_H
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "service/address.h"
+#include "service/log.h"
+#include "storage/engine.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SETTINGS_LISTENERS = 8,
+    SETTINGS_PATH_SIZE = 4096,
+    SETTINGS_MAX = 48, /* Rows the table may come to hold. */
+};
+
+enum settings_source {
+    SETTINGS_DEFAULT,
+    SETTINGS_FILE,
+    SETTINGS_ENVIRONMENT,
+    SETTINGS_FLAG,
+};
+
+struct settings_origin {
+    enum settings_source source;
+    unsigned line; /* Of the file; else 0. */
+};
+
+/* What the command line asks for. Only SETTINGS_SERVE starts a node. */
+enum settings_action {
+    SETTINGS_SERVE,
+    SETTINGS_HEALTHCHECK,     /* service/healthcheck.h */
+    SETTINGS_CHECK_CONFIG,    /* This and the rest: settings_page_print(). */
+    SETTINGS_HELP,            /* No setting was checked for this and */
+    SETTINGS_VERSION,         /* what follows; all have their defaults. */
+    SETTINGS_PRINT_REFERENCE, /* docs/configuration.md */
+    SETTINGS_PRINT_EXAMPLE,   /* deploy/kist.ini.example */
+};
+
+struct settings_listeners {
+    struct address addresses[SETTINGS_LISTENERS];
+    size_t count; /* At least 1. */
+};
+
+/* Every number is a uint64_t, so that one piece of code fills them all. */
+struct settings {
+    enum settings_action action;
+
+    /* Process. */
+    char config[SETTINGS_PATH_SIZE]; /* Empty: no file. */
+    uint64_t loops;                  /* 0: one per core. */
+    uint64_t shutdown_grace_ms;
+    enum log_level log_level; /* Reloads. */
+    bool access_log;          /* Reloads. */
+
+    /* Network. */
+    struct settings_listeners listen;
+    uint64_t max_connections;
+    uint64_t max_connections_per_address; /* 0: no limit of its own. */
+    uint64_t head_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t body_rate_bytes;     /* Per second, after 10 s. 0: any rate. */
+    uint64_t response_timeout_ms; /* For each MiB begun. */
+
+    /* Requests. */
+    uint64_t max_json_bytes;
+    uint64_t max_value_bytes;
+    uint64_t body_memory_bytes;
+    uint64_t commit_queue_bytes;
+    uint64_t max_waiters; /* 0: no long polls. */
+    uint64_t batch_operations;
+    uint64_t page_limit;
+    uint64_t ttl_max_ms;
+
+    /* Storage. */
+    char data[SETTINGS_PATH_SIZE];
+    enum engine_sync durability;
+    uint64_t write_buffer_bytes;
+    uint64_t block_cache_bytes;
+    uint64_t max_open_files;
+    uint64_t disk_reserve_bytes; /* 0: automatic. */
+    uint64_t ballast_bytes;      /* 0: automatic. */
+    uint64_t sweep_rate;         /* Keys per second. */
+    bool accept_data_loss;
+
+    /* By row of the table; for --check-config and refusals. */
+    struct settings_origin origins[SETTINGS_MAX];
+};
+
+struct settings_input {
+    int argc;
+    char *const *argv;
+    char *const *envp; /* Ends with NULL. */
+    void *ctx;
+    /*
+     * Append the file to out_text. KIST_NOT_FOUND, KIST_TOO_LARGE and KIST_IO
+     * become a refusal that names path. settings_read_file() is the real one.
+     */
+    enum kist_status (*read_file)(void *ctx, const char *path,
+                                  struct blob *out_text);
+};
+
+/*
+ * KIST_INVALID: *out_why has one printable line without newline, and
+ * *out_settings is untouched. KIST_NO_MEMORY: the same, with an empty line.
+ * The caller frees *out_why (blob_free) in each case.
+ */
+KIST_CHECKED enum kist_status settings_parse(const struct settings_input *input,
+                                             struct settings *out_settings,
+                                             struct blob *out_why);
+
+KIST_CHECKED enum kist_status settings_read_file(void *ctx, const char *path,
+                                                 struct blob *out_text);
+
+enum settings_effect {
+    SETTINGS_APPLIED,       /* The new value is in the struct. */
+    SETTINGS_NEEDS_RESTART, /* The struct keeps the old value. */
+};
+
+struct settings_hooks {
+    void *ctx;
+    /* Within settings_reload(), once per setting that differs. */
+    void (*changed)(void *ctx, const char *name, struct view from,
+                    struct view to, enum settings_effect effect);
+};
+
+/*
+ * Parse again (SIGHUP) and take over what can change at run time. As
+ * settings_parse() in its failures: then nothing changed.
+ */
+KIST_CHECKED enum kist_status
+settings_reload(const struct settings_input *input, struct settings *settings,
+                const struct settings_hooks *hooks, struct blob *out_why);
+
+#endif

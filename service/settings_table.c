@@ -1,0 +1,437 @@
+#include "service/settings_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define YEAR   (365 * DAY)
+
+#define FIELD(field)     .offset = offsetof(struct settings, field)
+#define RANGE(low, high) .minimum = (low), .maximum = (high)
+
+static const struct setting rows[] = {
+    /* Process. */
+    {.name = "config",
+     .type = SETTING_PATH,
+     FIELD(config),
+     .description =
+         "The configuration file: lines of `name = value`, comments after `;` "
+         "or at the start of a line `#`, no sections. There is no file by "
+         "default. It cannot be named inside a file."},
+    {.name = "loops",
+     .type = SETTING_COUNT,
+     FIELD(loops),
+     .fallback = "0",
+     RANGE(1, 64),
+     .zero = "one per core",
+     .unit = "threads",
+     .description = "Event loops, each a thread with its own connections."},
+    {.name = "shutdown-grace",
+     .type = SETTING_DURATION,
+     FIELD(shutdown_grace_ms),
+     .fallback = "8s",
+     RANGE(100, 5 * MINUTE),
+     .description =
+         "How long requests in flight may go on after SIGTERM before their "
+         "connections are closed. The default leaves time to sync and exit "
+         "within 10 seconds; above that, raise TimeoutStopSec or the like, "
+         "too."},
+    {.name = "log-level",
+     .type = SETTING_CHOICE,
+     .change = SETTING_AT_RELOAD,
+     FIELD(log_level),
+     .fallback = "info",
+     .choices = {"debug", "info", "warn", "error"},
+     .description = "The least level that is logged on stderr."},
+    {.name = "access-log",
+     .type = SETTING_SWITCH,
+     .change = SETTING_AT_RELOAD,
+     FIELD(access_log),
+     .fallback = "false",
+     .description =
+         "Log one line for each answered request, whatever the log level. "
+         "Lines contain keys."},
+
+    /* Network. */
+    {.name = "listen",
+     .type = SETTING_ADDRESSES,
+     FIELD(listen),
+     .fallback = "127.0.0.1:7700",
+     .description =
+         "Where HTTP is served: up to 8 numeric addresses with ports, "
+         "separated by commas. `localhost:7700` means 127.0.0.1, `:7700` "
+         "every address of the machine, port 0 one that the kernel chooses. "
+         "There is no authentication yet: open it to trusted networks only."},
+    {.name = "max-connections",
+     .type = SETTING_COUNT,
+     FIELD(max_connections),
+     .fallback = "10000",
+     RANGE(1, 1000000),
+     .unit = "connections",
+     .description =
+         "Connections open at once; more are closed when they are accepted. "
+         "The limit of open files must leave room for it."},
+    {.name = "max-connections-per-address",
+     .type = SETTING_COUNT,
+     FIELD(max_connections_per_address),
+     .fallback = "4096",
+     RANGE(1, 1000000),
+     .zero = "no limit",
+     .unit = "connections",
+     .description =
+         "Connections open at once from one client address. Turn it off "
+         "behind a proxy, where all clients share one address."},
+    {.name = "head-timeout",
+     .type = SETTING_DURATION,
+     FIELD(head_timeout_ms),
+     .fallback = "10s",
+     RANGE(100, 10 * MINUTE),
+     .description =
+         "How long the head of a request may take, from its first byte to "
+         "the empty line."},
+    {.name = "idle-timeout",
+     .type = SETTING_DURATION,
+     FIELD(idle_timeout_ms),
+     .fallback = "60s",
+     RANGE(100, DAY),
+     .description =
+         "How long a connection may stay open between two requests."},
+    {.name = "body-rate-bytes",
+     .type = SETTING_BYTES,
+     FIELD(body_rate_bytes),
+     .fallback = "1000",
+     RANGE(1, GIB),
+     .zero = "any rate",
+     .unit = "per second",
+     .description =
+         "The average rate at which a request body must arrive, looked at "
+         "after its first 10 seconds. Slower clients are cut off."},
+    {.name = "response-timeout",
+     .type = SETTING_DURATION,
+     FIELD(response_timeout_ms),
+     .fallback = "30s",
+     RANGE(100, HOUR),
+     .unit = "for each MiB begun",
+     .description =
+         "How long a client may take to read an answer. A client that does "
+         "not read is cut off."},
+
+    /* Requests. */
+    {.name = "max-json-bytes",
+     .type = SETTING_BYTES,
+     FIELD(max_json_bytes),
+     .fallback = "1MiB",
+     RANGE(1, 64 * MIB),
+     .description =
+         "The largest JSON value and the largest document of a patch; more "
+         "is answered with 413."},
+    {.name = "max-value-bytes",
+     .type = SETTING_BYTES,
+     FIELD(max_value_bytes),
+     .fallback = "16MiB",
+     RANGE(1, 64 * MIB),
+     .description =
+         "The largest value of any other media type, and the largest body "
+         "of any request; more is answered with 413."},
+    {.name = "body-memory",
+     .type = SETTING_BYTES,
+     FIELD(body_memory_bytes),
+     .fallback = "256MiB",
+     RANGE(64 * KIB, TIB),
+     .description =
+         "Memory for all request bodies and big answers in flight together. "
+         "A request that finds it used up is answered with 503."},
+    {.name = "commit-queue-bytes",
+     .type = SETTING_BYTES,
+     FIELD(commit_queue_bytes),
+     .fallback = "64MiB",
+     RANGE(64 * KIB, 16 * GIB),
+     .description =
+         "Writes that may wait for the disk. A write that finds the queue "
+         "full is answered with 503 and was not applied."},
+    {.name = "max-waiters",
+     .type = SETTING_COUNT,
+     FIELD(max_waiters),
+     .fallback = "4096",
+     RANGE(1, 1000000),
+     .zero = "no long polls",
+     .unit = "requests",
+     .description =
+         "Requests that may wait for a change at once (`Prefer: wait`). One "
+         "more is answered at once, as if nothing had changed."},
+    {.name = "batch-operations",
+     .type = SETTING_COUNT,
+     FIELD(batch_operations),
+     .fallback = "10000",
+     RANGE(1, 10000),
+     .unit = "operations",
+     .description = "The largest number of operations in one `POST /batch`."},
+    {.name = "page-limit",
+     .type = SETTING_COUNT,
+     FIELD(page_limit),
+     .fallback = "1000",
+     RANGE(1, 10000),
+     .unit = "items",
+     .description =
+         "The most items on one page of a listing, and the number where a "
+         "request names none. NDJSON listings have no such limit."},
+    {.name = "ttl-max",
+     .type = SETTING_DURATION,
+     FIELD(ttl_max_ms),
+     .fallback = "10y",
+     RANGE(SECOND, 100 * YEAR),
+     .description =
+         "The longest time to live a write may ask for; more is refused."},
+
+    /* Storage. */
+    {.name = "data",
+     .type = SETTING_PATH,
+     FIELD(data),
+     .fallback = "./data",
+     .description =
+         "The data directory. It is created if it is missing, and belongs to "
+         "one running process."},
+    {.name = "durability",
+     .type = SETTING_CHOICE,
+     FIELD(durability),
+     .fallback = "sync",
+     .choices = {"async", "sync"},
+     .description =
+         "What an acknowledged write has behind it. `sync`: it is on stable "
+         "storage and survives a power loss. `async`: it survives a crash of "
+         "kistd, but not of the machine. A request can ask for the other."},
+    {.name = "write-buffer-bytes",
+     .type = SETTING_BYTES,
+     FIELD(write_buffer_bytes),
+     .fallback = "64MiB",
+     RANGE(64 * KIB, GIB),
+     .description =
+         "Writes the engine gathers in memory before it makes a table of "
+         "them. Up to twice this is in memory; more makes fewer tables and a "
+         "longer start after a crash."},
+    {.name = "block-cache-bytes",
+     .type = SETTING_BYTES,
+     FIELD(block_cache_bytes),
+     .fallback = "64MiB",
+     RANGE(64 * KIB, TIB),
+     .description = "Memory in which the engine keeps blocks of its tables."},
+    {.name = "max-open-files",
+     .type = SETTING_COUNT,
+     FIELD(max_open_files),
+     .fallback = "1000",
+     RANGE(74, 100000),
+     .unit = "files",
+     .description = "Tables the engine keeps open."},
+    {.name = "disk-reserve-bytes",
+     .type = SETTING_BYTES,
+     FIELD(disk_reserve_bytes),
+     .fallback = "0",
+     RANGE(64 * KIB, 16 * TIB),
+     .zero = "automatic: 5 % of the disk or twice the ballast",
+     .description =
+         "Free space below which writes are answered with 507 while reads go "
+         "on. They are taken again by themselves when space is back."},
+    {.name = "ballast-bytes",
+     .type = SETTING_BYTES,
+     FIELD(ballast_bytes),
+     .fallback = "0",
+     RANGE(64 * KIB, 64 * GIB),
+     .zero = "automatic: twice the write buffer and 32 MiB",
+     .description =
+         "A file of this size in the data directory that is given up when "
+         "the disk is full, because the engine needs room to start again."},
+    {.name = "sweep-rate",
+     .type = SETTING_COUNT,
+     FIELD(sweep_rate),
+     .fallback = "10000",
+     RANGE(1, 10000000),
+     .unit = "keys per second",
+     .description =
+         "How fast the background sweep looks for expired keys. It does not "
+         "change when a key expires, only when its space comes back."},
+    {.name = "accept-data-loss",
+     .type = SETTING_SWITCH,
+     FIELD(accept_data_loss),
+     .fallback = "false",
+     .description =
+         "Start although acknowledged writes are damaged on disk, without "
+         "them. Use it for one start, after keeping a copy of the data "
+         "directory."},
+};
+
+static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
+              "struct settings has no origin for every row");
+
+static const struct setting_group groups[] = {
+    {"Process", 5},
+    {"Network", 7},
+    {"Requests", 8},
+    {"Storage", 9},
+};
+
+static const struct setting_pair pairs[] = {
+    {offsetof(struct settings, max_json_bytes),
+     offsetof(struct settings, max_value_bytes), "no request body is larger"},
+    {offsetof(struct settings, max_value_bytes),
+     offsetof(struct settings, body_memory_bytes),
+     "such a value would never be taken"},
+    {offsetof(struct settings, max_value_bytes),
+     offsetof(struct settings, commit_queue_bytes),
+     "such a value would never be written"},
+};
+
+static const struct setting_mode modes[] = {
+    {"help", SETTINGS_HELP, "Print this page."},
+    {"version", SETTINGS_VERSION, "Print the version."},
+    {"check-config", SETTINGS_CHECK_CONFIG,
+     "Print every setting with its source, or what is wrong, and exit."},
+    {"healthcheck", SETTINGS_HEALTHCHECK,
+     "Ask a running kistd with these settings whether it is ready, and exit "
+     "with 0 or 1."},
+    {"print-reference", SETTINGS_PRINT_REFERENCE,
+     "Print docs/configuration.md."},
+    {"print-example", SETTINGS_PRINT_EXAMPLE,
+     "Print a configuration file with every default."},
+};
+
+size_t settings_table_count(void)
+{
+    return sizeof(rows) / sizeof(rows[0]);
+}
+
+const struct setting *settings_table_row(size_t row)
+{
+    assert(row < settings_table_count());
+    return &rows[row];
+}
+
+size_t settings_table_row_at(size_t offset)
+{
+    size_t row = 0;
+
+    while (rows[row].offset != offset) {
+        row++;
+        assert(row < settings_table_count());
+    }
+    return row;
+}
+
+bool settings_table_find(struct view name, size_t *out_row)
+{
+    for (size_t row = 0; row < settings_table_count(); row++) {
+        if (view_is(name, rows[row].name)) {
+            *out_row = row;
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct setting_group *settings_table_group(size_t index)
+{
+    return index < sizeof(groups) / sizeof(groups[0]) ? &groups[index] : NULL;
+}
+
+const struct setting_pair *settings_table_pair(size_t index)
+{
+    return index < sizeof(pairs) / sizeof(pairs[0]) ? &pairs[index] : NULL;
+}
+
+const struct setting_mode *settings_table_mode(size_t index)
+{
+    return index < sizeof(modes) / sizeof(modes[0]) ? &modes[index] : NULL;
+}
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+
+    return least < c ? least : c;
+}
+
+enum { NAME_MAX_SIZE = 40 };
+
+/* Insertions, deletions and replacements between two names (Levenshtein). */
+static size_t distance(struct view a, struct view b)
+{
+    size_t row[NAME_MAX_SIZE + 1];
+
+    assert(b.size <= NAME_MAX_SIZE);
+    for (size_t j = 0; j <= b.size; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.size; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= b.size; j++) {
+            size_t above = row[j];
+            size_t replaced = diagonal + (a.data[i - 1] != b.data[j - 1]);
+
+            row[j] = least(above + 1, row[j - 1] + 1, replaced);
+            diagonal = above;
+        }
+    }
+    return row[b.size];
+}
+
+/* A typo changes less than a third of a name; three letters at most. */
+static void consider(const char *candidate, struct view name, size_t *best,
+                     const char **out_nearest)
+{
+    size_t apart = distance(name, view_of(candidate));
+
+    if (apart < *best && apart * 3 <= strlen(candidate) + 2) {
+        *best = apart;
+        *out_nearest = candidate;
+    }
+}
+
+const char *settings_table_nearest(struct view name,
+                                   enum settings_source source)
+{
+    const char *nearest = NULL;
+    size_t best = 4;
+
+    if (name.size > NAME_MAX_SIZE)
+        return NULL;
+    for (size_t row = 0; row < settings_table_count(); row++)
+        consider(rows[row].name, name, &best, &nearest);
+    if (source != SETTINGS_FLAG)
+        return nearest;
+    for (size_t i = 0; settings_table_mode(i) != NULL; i++)
+        consider(modes[i].name, name, &best, &nearest);
+    return nearest;
+}
+
+void settings_table_variable(const char *name, struct blob *out_variable)
+{
+    blob_append_text(out_variable, "KIST_");
+    for (; *name != '\0'; name++)
+        blob_append_byte(out_variable,
+                         *name == '-' ? '_' : (char)(*name - 'a' + 'A'));
+}
+
+void settings_table_name(struct view variable, struct blob *out_name)
+{
+    struct view rest = view_from(variable, strlen("KIST_"));
+
+    for (size_t i = 0; i < rest.size; i++) {
+        char byte = rest.data[i];
+
+        if (byte == '_')
+            byte = '-';
+        else if (byte >= 'A' && byte <= 'Z')
+            byte = (char)(byte - 'A' + 'a');
+        else
+            byte = '?'; /* max_json_bytes is no name of ours. */
+        blob_append_byte(out_name, byte);
+    }
+}
