@@ -1,0 +1,83 @@
+#include "storage/record.h"
+
+#include <assert.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum {
+    FORMAT = 1,
+    FLAG_TOMBSTONE = 1,
+    TYPE_SHIFT = 4,
+    CHECKSUM_SIZE = 8,
+};
+
+bool record_is_dead(const struct record *record, uint64_t now_ms)
+{
+    return record->tombstone ||
+           (record->expiry_ms != 0 && record->expiry_ms <= now_ms);
+}
+
+static uint64_t checksum(struct view key, struct view bytes)
+{
+    uint64_t seed = XXH3_64bits(key.data, key.size);
+
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
+}
+
+void record_encode(struct view key, const struct record *record,
+                   struct blob *out)
+{
+    size_t start = out->size;
+    unsigned flags = (unsigned)record->type << TYPE_SHIFT;
+
+    assert(record->media_type.size <= RECORD_MEDIA_TYPE_MAX);
+    assert(record->value.size <= UINT32_MAX);
+    if (blob_reserve(out, RECORD_HEAD_SIZE + record->media_type.size +
+                              record->value.size + CHECKSUM_SIZE) != KIST_OK)
+        return;
+
+    if (record->tombstone)
+        flags |= FLAG_TOMBSTONE;
+    blob_append_byte(out, FORMAT);
+    blob_append_byte(out, (char)flags);
+    blob_append_u16(out, (uint16_t)record->media_type.size);
+    blob_append_u64(out, record->version.hlc);
+    blob_append_u64(out, record->version.incarnation);
+    blob_append_u64(out, record->expiry_ms);
+    blob_append_u64(out, record->created_ms);
+    blob_append_u32(out, (uint32_t)record->value.size);
+    blob_append(out, record->media_type);
+    blob_append(out, record->value);
+    blob_append_u64(out, checksum(key, view_from(blob_view(out), start)));
+}
+
+enum kist_status record_decode(struct view key, struct view bytes,
+                               struct record *out_record)
+{
+    const char *head = bytes.data;
+    size_t media_size, value_size, body_size;
+    unsigned flags;
+
+    if (bytes.size < RECORD_HEAD_SIZE + CHECKSUM_SIZE || head[0] != FORMAT)
+        return KIST_CORRUPT;
+    flags = (unsigned char)head[1];
+    media_size = read_u16(head + 2);
+    value_size = read_u32(head + 36);
+    body_size = RECORD_HEAD_SIZE + media_size + value_size;
+    if (bytes.size != body_size + CHECKSUM_SIZE)
+        return KIST_CORRUPT;
+    if (checksum(key, (struct view){head, body_size}) !=
+        read_u64(head + body_size))
+        return KIST_CORRUPT;
+
+    *out_record = (struct record){
+        .version = {read_u64(head + 4), read_u64(head + 12)},
+        .expiry_ms = read_u64(head + 20),
+        .created_ms = read_u64(head + 28),
+        .type = (enum json_type)(flags >> TYPE_SHIFT),
+        .tombstone = (flags & FLAG_TOMBSTONE) != 0,
+        .media_type = {head + RECORD_HEAD_SIZE, media_size},
+        .value = {head + RECORD_HEAD_SIZE + media_size, value_size},
+    };
+    return KIST_OK;
+}

@@ -1,0 +1,117 @@
+#include "storage/record.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+static const struct view key = VIEW_LITERAL("colour");
+
+static struct record sample(void)
+{
+    return (struct record){
+        .version = {0x0123456789abcdef, 0xfedcba9876543210},
+        .expiry_ms = 7,
+        .created_ms = 9,
+        .type = JSON_IS_STRING,
+        .media_type = VIEW_LITERAL("application/json"),
+        .value = VIEW_LITERAL("\"red\""),
+    };
+}
+
+/* Format 1 on disk: a change here is a new format number. */
+Test(record, its_bytes_are_pinned)
+{
+    static const char head[] = "\x01\x30\x00\x10"
+                               "\x01\x23\x45\x67\x89\xab\xcd\xef"
+                               "\xfe\xdc\xba\x98\x76\x54\x32\x10"
+                               "\0\0\0\0\0\0\0\x07"
+                               "\0\0\0\0\0\0\0\x09"
+                               "\0\0\0\x05"
+                               "application/json\"red\"";
+    struct record record = sample();
+    struct blob bytes = BLOB_EMPTY;
+
+    record_encode(key, &record, &bytes);
+    cr_assert(eq(sz, bytes.size, sizeof(head) - 1 + 8));
+    cr_assert(eq(int, memcmp(bytes.data, head, sizeof(head) - 1), 0));
+    cr_assert(eq(u64, read_u64(bytes.data + sizeof(head) - 1),
+                 UINT64_C(0x93834c19de30c8e8)));
+    blob_free(&bytes);
+}
+
+Test(record, what_was_encoded_is_decoded)
+{
+    struct record record = sample(), decoded;
+    struct blob bytes = BLOB_EMPTY;
+
+    record_encode(key, &record, &bytes);
+    cr_assert(record_decode(key, blob_view(&bytes), &decoded) == KIST_OK);
+    cr_expect(version_equal(decoded.version, record.version));
+    cr_expect(eq(u64, decoded.expiry_ms, 7));
+    cr_expect(eq(u64, decoded.created_ms, 9));
+    cr_expect(eq(int, decoded.type, JSON_IS_STRING));
+    cr_expect(view_equal(decoded.media_type, record.media_type));
+    cr_expect(view_equal(decoded.value, record.value));
+    blob_free(&bytes);
+}
+
+Test(record, every_flipped_bit_and_every_cut_is_noticed)
+{
+    struct record record = sample(), decoded;
+    struct blob bytes = BLOB_EMPTY;
+
+    record_encode(key, &record, &bytes);
+    for (size_t bit = 0; bit < bytes.size * 8; bit++) {
+        bytes.data[bit / 8] ^= (char)(1 << bit % 8);
+        cr_expect(record_decode(key, blob_view(&bytes), &decoded) ==
+                      KIST_CORRUPT,
+                  "bit %zu", bit);
+        bytes.data[bit / 8] ^= (char)(1 << bit % 8);
+    }
+    for (size_t size = 0; size < bytes.size; size++)
+        cr_expect(record_decode(key, (struct view){bytes.data, size},
+                                &decoded) == KIST_CORRUPT,
+                  "size %zu", size);
+    blob_free(&bytes);
+}
+
+Test(record, under_another_key_it_is_corrupt)
+{
+    struct record record = sample(), decoded;
+    struct blob bytes = BLOB_EMPTY;
+
+    record_encode(key, &record, &bytes);
+    cr_assert(record_decode(VIEW_LITERAL("color"), blob_view(&bytes),
+                            &decoded) == KIST_CORRUPT);
+    blob_free(&bytes);
+}
+
+Test(record, it_is_dead_from_its_expiry_on)
+{
+    struct record record = sample();
+
+    cr_expect(not(record_is_dead(&record, 6)));
+    cr_expect(record_is_dead(&record, 7));
+    record.expiry_ms = 0;
+    cr_expect(not(record_is_dead(&record, UINT64_MAX)));
+    record.tombstone = true;
+    cr_expect(record_is_dead(&record, 0));
+}
+
+Test(version, its_hex_form_reads_back_and_nothing_else_does)
+{
+    struct version version = {0x0123456789abcdef, 1}, back;
+    char hex[VERSION_HEX_SIZE + 1];
+
+    version_to_hex(version, hex);
+    cr_assert(eq(str, hex, "0123456789abcdef0000000000000001"));
+    cr_assert(version_from_hex(view_of(hex), &back));
+    cr_assert(version_equal(version, back));
+
+    cr_expect(not(version_from_hex(VIEW_LITERAL("0123"), &back)));
+    hex[3] = 'G';
+    cr_expect(not(version_from_hex(view_of(hex), &back)));
+    hex[3] = 'A'; /* One spelling only, so that ETags compare as text. */
+    cr_expect(not(version_from_hex(view_of(hex), &back)));
+    cr_expect(not(version_from_hex(
+        VIEW_LITERAL("00000000000000000000000000000000"), &back)));
+}
