@@ -1,0 +1,557 @@
+/*
+ * One engine, guarded by a read-write lock: readers and the commit hold it
+ * shared, a reopen holds it alone. State changes happen under a mutex of their
+ * own; the state itself is atomic, because every request looks at it.
+ */
+#include "storage/store.h"
+
+#include "base/clock.h"
+#include "storage/data_dir.h"
+#include "storage/disk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SPACE_RECORDS  'k'
+#define SPACE_EXPIRIES 'x'
+
+#define IDENTITY_KEY VIEW_LITERAL("midentity")
+#define LEASE_KEY    VIEW_LITERAL("mlease")
+#define CANARY_KEY   VIEW_LITERAL("mcanary")
+
+struct store {
+    /* Set by store_open(), then read-only. */
+    struct store_options options;
+    struct store_hooks hooks;
+    struct data_dir *data_dir;
+
+    pthread_mutex_t disk_lock; /* The commit and store_check() both look. */
+    struct disk *disk;
+
+    pthread_rwlock_t engine_lock; /* Shared: use; alone: replace. */
+    struct engine *engine;        /* NULL while DOWN. */
+
+    pthread_mutex_t state_lock; /* Orders changes of state. */
+    _Atomic int state;          /* enum store_state */
+    atomic_bool poisoned;       /* A write failed since the engine opened. */
+    _Atomic uint64_t unchecked; /* Bytes written since the last disk check. */
+
+    struct hlc clock;
+    struct store_stats stats;
+};
+
+#define TO(state) (1u << (state))
+static const unsigned may_move[] = {
+    [STORE_READ_WRITE] = TO(STORE_READ_ONLY) | TO(STORE_DOWN),
+    [STORE_READ_ONLY] = TO(STORE_READ_WRITE) | TO(STORE_DOWN),
+    [STORE_DOWN] = TO(STORE_READ_WRITE) | TO(STORE_READ_ONLY),
+};
+
+const char *store_state_name(enum store_state state)
+{
+    switch (state) {
+    case STORE_READ_WRITE:
+        return "read_write";
+    case STORE_READ_ONLY:
+        return "read_only";
+    case STORE_DOWN:
+        return "down";
+    }
+    return "invalid_state";
+}
+
+enum store_state store_state(const struct store *store)
+{
+    return (enum store_state)atomic_load(&((struct store *)store)->state);
+}
+
+static void move(struct store *store, enum store_state to, const char *why)
+{
+    enum store_state from;
+
+    pthread_mutex_lock(&store->state_lock);
+    from = store_state(store);
+    if (from != to) {
+        assert(may_move[from] & TO(to));
+        atomic_store(&store->state, to);
+    }
+    pthread_mutex_unlock(&store->state_lock);
+    if (from != to && store->hooks.moved != NULL)
+        store->hooks.moved(store->hooks.ctx, from, to, why);
+}
+
+struct hlc *store_clock(struct store *store)
+{
+    return &store->clock;
+}
+
+struct store_stats *store_stats(struct store *store)
+{
+    return &store->stats;
+}
+
+/* Identity and clock: 8 bytes each; a new directory gets its own. */
+
+static enum kist_status get_u64(struct engine *engine, struct view key,
+                                uint64_t *out_number)
+{
+    struct blob value = BLOB_EMPTY;
+    enum kist_status status = engine->ops->get(engine, key, &value);
+
+    if (status == KIST_OK) {
+        if (value.size == 8)
+            *out_number = read_u64(value.data);
+        else
+            status = KIST_CORRUPT;
+    }
+    blob_free(&value);
+    return status;
+}
+
+static enum kist_status put_u64(struct engine *engine, struct view key,
+                                uint64_t number)
+{
+    struct engine_batch batch = {0};
+    struct blob value = BLOB_EMPTY;
+    enum kist_status status = KIST_NO_MEMORY;
+
+    blob_append_u64(&value, number);
+    engine_batch_put(&batch, key, blob_view(&value));
+    if (!value.failed && !batch.bytes.failed)
+        status = engine->ops->apply(engine, &batch, ENGINE_SYNC);
+    engine_batch_free(&batch);
+    blob_free(&value);
+    return status;
+}
+
+static enum kist_status read_identity(struct store *store)
+{
+    uint64_t incarnation = 0, lease_ms = 0;
+    enum kist_status status =
+        get_u64(store->engine, IDENTITY_KEY, &incarnation);
+
+    if (status ==
+        KIST_NOT_FOUND) { /* An empty node: who it is, first of all. */
+        if (getrandom(&incarnation, sizeof(incarnation), 0) !=
+            sizeof(incarnation))
+            return KIST_IO;
+        status = put_u64(store->engine, IDENTITY_KEY, incarnation);
+    }
+    if (status != KIST_OK)
+        return status;
+
+    status = get_u64(store->engine, LEASE_KEY, &lease_ms);
+    if (status == KIST_NOT_FOUND)
+        status = KIST_OK;
+    if (status == KIST_OK)
+        hlc_init(&store->clock, incarnation, lease_ms);
+    return status;
+}
+
+static enum kist_status open_engine(struct store *store,
+                                    struct engine_fault *out_fault)
+{
+    struct engine_options options = store->options.engine;
+
+    options.path = data_dir_engine_path(store->data_dir);
+    atomic_store(&store->poisoned, false);
+    return engine_leveldb_open(&options, out_fault, &store->engine);
+}
+
+static enum kist_status open_parts(struct store *store,
+                                   struct engine_fault *out_fault)
+{
+    struct disk_options disk = {
+        .directory = store->options.path,
+        .ballast_bytes = store->options.ballast_bytes,
+        .reserve_bytes = store->options.reserve_bytes,
+        .write_buffer_bytes = store->options.engine.write_buffer_bytes,
+    };
+    enum kist_status status;
+
+    status = data_dir_open(store->options.path, "leveldb", out_fault,
+                           &store->data_dir);
+    if (status == KIST_OK)
+        status = disk_open(&disk, out_fault, &store->disk);
+    if (status == KIST_OK)
+        status = open_engine(store, out_fault);
+    if (status != KIST_OK)
+        return status;
+
+    status = read_identity(store);
+    if (status != KIST_OK)
+        snprintf(out_fault->text, sizeof(out_fault->text),
+                 "%s: the node's identity cannot be read or written (%s)",
+                 store->options.path, kist_status_name(status));
+    return status;
+}
+
+static void init_locks(struct store *store)
+{
+    pthread_rwlockattr_t attributes;
+
+    /* Readers never nest it, and a reopen must not wait for ever. */
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes,
+                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&store->engine_lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    pthread_mutex_init(&store->state_lock, NULL);
+    pthread_mutex_init(&store->disk_lock, NULL);
+}
+
+enum kist_status store_open(const struct store_options *options,
+                            const struct store_hooks *hooks,
+                            struct engine_fault *out_fault,
+                            struct store **out_store)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    enum kist_status status;
+
+    if (store == NULL)
+        return KIST_NO_MEMORY;
+    init_locks(store);
+    store->options = *options;
+    store->hooks = *hooks;
+    out_fault->text[0] = '\0';
+    status = open_parts(store, out_fault);
+    if (status != KIST_OK)
+        goto fail;
+    store_check(store);
+    *out_store = store;
+    return KIST_OK;
+
+fail:
+    store_close(store);
+    return status;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    if (store->engine != NULL)
+        store->engine->ops->close(store->engine);
+    disk_close(store->disk);
+    data_dir_close(store->data_dir);
+    pthread_mutex_destroy(&store->disk_lock);
+    pthread_mutex_destroy(&store->state_lock);
+    pthread_rwlock_destroy(&store->engine_lock);
+    free(store);
+}
+
+struct engine *store_borrow_engine(struct store *store)
+{
+    struct engine *engine;
+
+    pthread_rwlock_rdlock(&store->engine_lock);
+    engine = store->engine;
+    if (engine == NULL)
+        pthread_rwlock_unlock(&store->engine_lock);
+    return engine;
+}
+
+void store_return_engine(struct store *store)
+{
+    pthread_rwlock_unlock(&store->engine_lock);
+}
+
+/* Reading. */
+
+struct space_key {
+    char bytes[1 + 8 + STORE_KEY_MAX + 1];
+    size_t size;
+};
+
+static struct view space_key(struct space_key *out, char space, struct view key)
+{
+    assert(key.size < sizeof(out->bytes));
+    out->bytes[0] = space;
+    if (key.size > 0)
+        memcpy(out->bytes + 1, key.data, key.size);
+    out->size = key.size + 1;
+    return (struct view){out->bytes, out->size};
+}
+
+void item_free(struct item *item)
+{
+    blob_free(&item->bytes);
+}
+
+static void count_read(struct store *store, enum kist_status status,
+                       uint64_t started_ns)
+{
+    histogram_observe(&store->stats.read_time, clock_mono_ns() - started_ns);
+    if (status == KIST_CORRUPT)
+        counter_add(&store->stats.corrupt_records, 1);
+    if (status != KIST_OK && status != KIST_NOT_FOUND)
+        counter_add(&store->stats.read_errors, 1);
+}
+
+enum kist_status store_get(struct store *store, struct view key,
+                           struct item *out_item)
+{
+    uint64_t started_ns = clock_mono_ns();
+    struct item item = {0};
+    struct space_key space;
+    enum kist_status status = KIST_IO;
+
+    pthread_rwlock_rdlock(&store->engine_lock);
+    if (store->engine != NULL)
+        status = store->engine->ops->get(
+            store->engine, space_key(&space, SPACE_RECORDS, key), &item.bytes);
+    pthread_rwlock_unlock(&store->engine_lock);
+
+    if (status == KIST_OK)
+        status = record_decode(key, blob_view(&item.bytes), &item.record);
+    count_read(store, status, started_ns);
+    if (status != KIST_OK) {
+        item_free(&item);
+        return status;
+    }
+    *out_item = item;
+    return KIST_OK;
+}
+
+/* Writing. */
+
+static struct view expiry_key(struct space_key *out, struct view key,
+                              uint64_t expiry_ms)
+{
+    out->bytes[0] = SPACE_EXPIRIES;
+    for (int i = 0; i < 8; i++)
+        out->bytes[1 + i] = (char)(expiry_ms >> (56 - 8 * i));
+    assert(key.size <= STORE_KEY_MAX);
+    memcpy(out->bytes + 9, key.data, key.size);
+    out->size = 9 + key.size;
+    return (struct view){out->bytes, out->size};
+}
+
+void store_batch_put(struct engine_batch *batch, struct view key,
+                     const struct record *record, struct blob *out_encoded)
+{
+    struct space_key space;
+
+    record_encode(key, record, out_encoded);
+    if (out_encoded->failed)
+        batch->bytes.failed = true;
+    engine_batch_put(batch, space_key(&space, SPACE_RECORDS, key),
+                     blob_view(out_encoded));
+    if (record->expiry_ms != 0)
+        engine_batch_put(batch, expiry_key(&space, key, record->expiry_ms),
+                         (struct view){0});
+}
+
+void store_batch_unexpire(struct engine_batch *batch, struct view key,
+                          uint64_t expiry_ms)
+{
+    struct space_key space;
+
+    engine_batch_delete(batch, expiry_key(&space, key, expiry_ms));
+}
+
+void store_batch_erase(struct engine_batch *batch, struct view key)
+{
+    struct space_key space;
+
+    engine_batch_delete(batch, space_key(&space, SPACE_RECORDS, key));
+}
+
+void store_batch_lease(struct engine_batch *batch, uint64_t lease_ms)
+{
+    struct blob value = BLOB_EMPTY;
+
+    blob_append_u64(&value, lease_ms);
+    if (value.failed)
+        batch->bytes.failed = true;
+    engine_batch_put(batch, LEASE_KEY, blob_view(&value));
+    blob_free(&value);
+}
+
+static enum disk_space check_disk(struct store *store)
+{
+    enum disk_space space;
+
+    pthread_mutex_lock(&store->disk_lock);
+    space = disk_check(store->disk);
+    pthread_mutex_unlock(&store->disk_lock);
+    return space;
+}
+
+/* Between two checks of the second, at most an eighth of the reserve. */
+static void check_disk_by_volume(struct store *store, size_t size)
+{
+    uint64_t bound = disk_reserve_bytes(store->disk) / 8;
+
+    if (atomic_fetch_add(&store->unchecked, size) + size < bound ||
+        store_state(store) != STORE_READ_WRITE)
+        return;
+    atomic_store(&store->unchecked, 0);
+    if (check_disk(store) == DISK_LOW)
+        move(store, STORE_READ_ONLY, "free disk space is below the reserve");
+}
+
+static enum kist_status write_failed(struct store *store,
+                                     enum kist_status status)
+{
+    counter_add(&store->stats.write_errors, 1);
+    if (status == KIST_READ_ONLY || status == KIST_NO_MEMORY)
+        return status;
+
+    atomic_store(&store->poisoned, true);
+    if (status == KIST_DISK_FULL) {
+        move(store, STORE_READ_ONLY, "the disk is full");
+        return KIST_UNKNOWN;
+    }
+    move(store, STORE_DOWN, "a write failed");
+    if (store->hooks.failed != NULL)
+        store->hooks.failed(store->hooks.ctx,
+                            "a write or sync failed; only recovery at the "
+                            "next start can tell what is on disk");
+    return KIST_UNKNOWN;
+}
+
+enum kist_status store_writable(const struct store *store)
+{
+    switch (store_state(store)) {
+    case STORE_READ_WRITE:
+        return KIST_OK;
+    case STORE_READ_ONLY:
+        return KIST_DISK_FULL;
+    case STORE_DOWN:
+        return KIST_READ_ONLY;
+    }
+    return KIST_READ_ONLY;
+}
+
+enum kist_status store_apply(struct store *store,
+                             const struct engine_batch *batch,
+                             enum engine_sync sync)
+{
+    uint64_t started_ns = clock_mono_ns();
+    enum kist_status status;
+
+    if (batch->bytes.failed)
+        return KIST_NO_MEMORY;
+    check_disk_by_volume(store, batch->bytes.size);
+
+    pthread_rwlock_rdlock(&store->engine_lock);
+    status = store_writable(store);
+    if (status != KIST_OK) {
+        pthread_rwlock_unlock(&store->engine_lock);
+        return status;
+    }
+    status = store->engine->ops->apply(store->engine, batch, sync);
+    pthread_rwlock_unlock(&store->engine_lock);
+
+    histogram_observe(&store->stats.write_time, clock_mono_ns() - started_ns);
+    return status == KIST_OK ? KIST_OK : write_failed(store, status);
+}
+
+/* The way back to READ_WRITE. */
+
+static enum kist_status prove(struct engine *engine)
+{
+    uint64_t token = clock_mono_ns(), found = 0;
+    enum kist_status status = put_u64(engine, CANARY_KEY, token);
+
+    if (status == KIST_OK)
+        status = get_u64(engine, CANARY_KEY, &found);
+    if (status == KIST_OK && found != token)
+        status = KIST_CORRUPT;
+    return status;
+}
+
+static enum kist_status replace_engine(struct store *store,
+                                       struct engine_fault *out_fault)
+{
+    enum kist_status status;
+
+    pthread_rwlock_wrlock(&store->engine_lock);
+    if (store->engine != NULL)
+        store->engine->ops->close(store->engine);
+    store->engine = NULL;
+    status = open_engine(store, out_fault);
+    if (status == KIST_OK)
+        status = prove(store->engine);
+    pthread_rwlock_unlock(&store->engine_lock);
+    return status;
+}
+
+/*
+ * Recovery writes the log into a table, which takes room: the ballast gives
+ * way for it and comes back after. The log begins anew, so the write that
+ * failed can no longer shift what follows it.
+ */
+static void reopen(struct store *store)
+{
+    struct engine_fault fault = {"the reopened engine failed its canary"};
+    enum kist_status status, ballast;
+
+    pthread_mutex_lock(&store->disk_lock);
+    disk_release_ballast(store->disk);
+    status = replace_engine(store, &fault);
+    ballast = disk_restore_ballast(store->disk);
+    pthread_mutex_unlock(&store->disk_lock);
+
+    counter_add(&store->stats.reopens, 1);
+    if (status != KIST_OK) {
+        atomic_store(&store->poisoned, true);
+        move(store, STORE_DOWN, fault.text);
+    } else if (ballast != KIST_OK) {
+        move(store, STORE_READ_ONLY, "no room for the ballast file yet");
+    } else {
+        move(store, STORE_READ_WRITE, "space is back, the engine reopened");
+    }
+}
+
+void store_check(struct store *store)
+{
+    enum disk_space space = check_disk(store);
+
+    switch (store_state(store)) {
+    case STORE_READ_WRITE:
+        if (space == DISK_LOW)
+            move(store, STORE_READ_ONLY,
+                 "free disk space is below the reserve");
+        break;
+    case STORE_READ_ONLY:
+        if (space == DISK_LOW)
+            break;
+        if (atomic_load(&store->poisoned))
+            reopen(store);
+        else
+            move(store, STORE_READ_WRITE, "space is back");
+        break;
+    case STORE_DOWN:
+        if (space == DISK_OK)
+            reopen(store);
+        break;
+    }
+}
+
+void store_gauges(struct store *store, struct store_gauges *out_gauges)
+{
+    struct view records = VIEW_LITERAL("k"), after = VIEW_LITERAL("l");
+
+    *out_gauges = (struct store_gauges){
+        .disk_free = disk_free_bytes(store->disk),
+        .disk_reserve = disk_reserve_bytes(store->disk),
+    };
+    pthread_rwlock_rdlock(&store->engine_lock);
+    if (store->engine != NULL) {
+        const struct engine_ops *ops = store->engine->ops;
+
+        out_gauges->engine_memory = ops->memory(store->engine);
+        out_gauges->backlog = ops->backlog(store->engine);
+        out_gauges->records_size =
+            ops->approximate_size(store->engine, records, after);
+    }
+    pthread_rwlock_unlock(&store->engine_lock);
+}

@@ -1,0 +1,145 @@
+/*
+ * store - the durable map behind one node: records by key, in one engine.
+ *
+ * The store decides when writes may happen at all:
+ *
+ *   READ_WRITE --- disk low, or a write failed for space ---> READ_ONLY
+ *   READ_ONLY  --- space is back; the engine, if poisoned, is closed,
+ *                  opened again and proved with a canary ---> READ_WRITE
+ *   any        --- another write error, or a failed reopen --> DOWN
+ *   DOWN       --- a later reopen succeeds -----------------> READ_WRITE
+ *
+ * A write error that is not about space ends the process (hooks.failed): what
+ * is really on disk is only known by recovery. Reads go on in READ_ONLY.
+ *
+ * Keys of the engine: 'k' + key: record; 'x' + expiry (8 bytes) + key: what
+ * the sweep looks for; 'm' + name: identity, clock lease, canary.
+ *
+ * Threads: store_get() and cursors (storage/cursor.h) from any; store_apply()
+ * from one at a time; store_check() from one at a time; store_close() last.
+ */
+#ifndef KIST_STORAGE_STORE_H
+#define KIST_STORAGE_STORE_H
+
+#include "base/metric.h"
+#include "storage/engine.h"
+#include "storage/hlc.h"
+#include "storage/record.h"
+
+#define STORE_KEY_MAX 1024
+
+struct store;
+
+enum store_state {
+    STORE_READ_WRITE,
+    STORE_READ_ONLY,
+    STORE_DOWN,
+};
+
+const char *store_state_name(enum store_state state);
+
+struct store_options {
+    const char *path;             /* The data directory. */
+    struct engine_options engine; /* path is ours to set. */
+    uint64_t reserve_bytes;       /* Writes stop below it; 0: automatic. */
+    uint64_t ballast_bytes;       /* 0: automatic. */
+};
+
+struct store_hooks {
+    void *ctx;
+    /* The state changed: any thread, no lock held. why is for people. */
+    void (*moved)(void *ctx, enum store_state from, enum store_state to,
+                  const char *why);
+    /* A write error that only a restart resolves: the process must end. */
+    void (*failed)(void *ctx, const char *why);
+};
+
+/*
+ * Open or create options->path. KIST_BUSY: another process has it.
+ * KIST_CORRUPT, KIST_DISK_FULL, KIST_INVALID (not a data directory of ours),
+ * KIST_IO; *out_fault says what to do. hooks are copied.
+ */
+KIST_CHECKED enum kist_status store_open(const struct store_options *options,
+                                         const struct store_hooks *hooks,
+                                         struct engine_fault *out_fault,
+                                         struct store **out_store);
+
+/* Every cursor was closed before. Takes NULL. */
+void store_close(struct store *store);
+
+/* A record and the memory it lies in. */
+struct item {
+    struct blob bytes;
+    struct record record;
+};
+
+void item_free(struct item *item); /* Takes an empty one, too. */
+
+/*
+ * The record of key, a dead one too: ask record_is_dead(). Gives *out_item.
+ * KIST_NOT_FOUND: none. KIST_CORRUPT, KIST_IO, KIST_NO_MEMORY.
+ */
+KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
+                                        struct item *out_item);
+
+/*
+ * A batch's operations for one key. store_batch_put() gives the encoded record
+ * in *out_encoded. An expiry is entered for the sweep with the record that
+ * has it; when that record goes, store_batch_unexpire() takes it out.
+ */
+void store_batch_put(struct engine_batch *batch, struct view key,
+                     const struct record *record, struct blob *out_encoded);
+void store_batch_erase(struct engine_batch *batch, struct view key);
+void store_batch_unexpire(struct engine_batch *batch, struct view key,
+                          uint64_t expiry_ms);
+void store_batch_lease(struct engine_batch *batch, uint64_t lease_ms);
+
+/*
+ * Write the batch whole or not at all. KIST_DISK_FULL, KIST_READ_ONLY,
+ * KIST_IO, KIST_NO_MEMORY: nothing was written. KIST_UNKNOWN: it may or may
+ * not survive a restart.
+ */
+KIST_CHECKED enum kist_status store_apply(struct store *store,
+                                          const struct engine_batch *batch,
+                                          enum engine_sync sync);
+
+/* Once a second, on a thread that may block: disk level, reopening. */
+void store_check(struct store *store);
+
+enum store_state store_state(const struct store *store);
+
+/* KIST_OK, or what a write would get now: KIST_DISK_FULL, KIST_READ_ONLY. */
+KIST_CHECKED enum kist_status store_writable(const struct store *store);
+
+struct hlc *store_clock(struct store *store);
+
+struct store_stats {
+    struct histogram read_time;
+    struct histogram write_time;
+    struct counter read_errors;
+    struct counter write_errors;
+    struct counter corrupt_records;
+    struct counter reopens;
+};
+
+struct store_stats *store_stats(struct store *store);
+
+/*
+ * The engine for a while, or NULL while it is down; it is not replaced until
+ * store_return_engine(), by the same thread. For storage/cursor.c.
+ */
+struct engine *store_borrow_engine(struct store *store);
+void store_return_engine(struct store *store);
+
+/* For /metrics and /readyz. Bytes; disk figures as of the last check. */
+struct store_gauges {
+    uint64_t disk_free;
+    uint64_t disk_reserve;
+    uint64_t engine_memory;
+    uint64_t records_size; /* On disk, roughly. */
+    unsigned backlog;      /* Tables waiting at level 0. */
+};
+
+void store_gauges(struct store *store, struct store_gauges *out_gauges);
+
+#endif
