@@ -1,0 +1,125 @@
+/*
+ * commit - one order for all writes of a node.
+ *
+ * Loops hand over the groups of a turn at once (a lane each). A commit thread
+ * takes all that wait, decides each write in order against the records as the
+ * writes before it leave them, writes one engine batch, syncs it once, and
+ * hands the groups back to their loops, one wake-up a loop. So a condition, a
+ * patch or a counter is atomic without any lock on keys, and one fdatasync
+ * serves every connection that was waiting.
+ *
+ * Threads: a lane belongs to its loop; the rest as noted.
+ */
+#ifndef KIST_STORAGE_COMMIT_H
+#define KIST_STORAGE_COMMIT_H
+
+#include "base/loop.h"
+#include "storage/condition.h"
+#include "storage/store.h"
+
+struct write {
+    /* Set by the caller, who keeps all bytes until the group is done. */
+    struct view key;
+    struct condition condition;
+
+    /*
+     * What the key gets: value, media type, type, expiry, or a tombstone.
+     * Version and creation time are the commit's.
+     */
+    struct record next;
+
+    /*
+     * Or, if set, called in its turn on the commit thread to make *next from
+     * the current record (NULL: none). next starts as a copy of current.
+     * Another status than KIST_OK leaves the key alone and becomes the
+     * write's. Must not block; ctx is the write's own.
+     */
+    enum kist_status (*edit)(struct write *write, const struct record *current,
+                             struct record *next);
+    void *ctx;
+
+    /*
+     * The sweep's (storage/sweep.c), instead of all that: take the record out
+     * if it is dead by now, and the sweep's entry at next.expiry_ms.
+     */
+    bool expire;
+
+    /* Set by the commit. */
+    enum kist_status status; /* KIST_CONFLICT: the condition did not hold. */
+    struct version version;  /* Of the new record; else of the current one. */
+    bool created;            /* The key had no value before. */
+    uint64_t expiry_ms;      /* Of the new record. */
+};
+
+/*
+ * Writes that are handed over and come back together. Kept from
+ * commit_lane_add() until done was called.
+ */
+struct commit_group {
+    struct commit_group *next;
+    struct write *writes;
+    size_t count;
+    size_t bytes; /* Memory it holds; counts against the queue's limit. */
+    bool atomic;  /* All or nothing: one failed write fails all. */
+    enum engine_sync sync;
+    void (*done)(struct commit_group *group); /* On the loop of the lane. */
+
+    /* Set by the commit. */
+    enum engine_sync synced; /* What it got: SYNC if any neighbour wanted it. */
+    size_t failed; /* Atomic: which write failed, so none happened; count:
+                      none did. Not atomic: always count. */
+
+    /* The commit's own. */
+    struct commit_lane *lane;
+    uint64_t added_ns;
+};
+
+struct commit;
+struct commit_lane;
+
+struct commit_options {
+    size_t queue_bytes; /* Limit of all groups that wait or are written. */
+    void *ctx;
+    /* key has a new record, durable now: commit thread, no lock. */
+    void (*changed)(void *ctx, struct view key);
+};
+
+KIST_CHECKED enum kist_status commit_open(struct store *store,
+                                          const struct commit_options *options,
+                                          struct commit **out_commit);
+
+/* Writes what is queued, then ends the thread. Lanes are closed after. */
+void commit_close(struct commit *commit);
+
+/* A loop's end of the queue. Closed when nothing of it is in flight. */
+KIST_CHECKED enum kist_status commit_lane_open(struct commit *commit,
+                                               struct loop *loop,
+                                               struct commit_lane **out_lane);
+void commit_lane_close(struct commit_lane *lane);
+
+/*
+ * Take group into this turn's hand-over. KIST_BUSY: the queue is full.
+ * KIST_DISK_FULL, KIST_READ_ONLY: the store takes no writes now. Then nothing
+ * happened and done is not called.
+ */
+KIST_CHECKED enum kist_status commit_lane_add(struct commit_lane *lane,
+                                              struct commit_group *group);
+
+/* At the end of each turn of the loop. */
+void commit_lane_flush(struct commit_lane *lane);
+
+/* Nothing of this lane waits or is being written. On its loop. */
+bool commit_lane_idle(const struct commit_lane *lane);
+
+struct commit_stats {
+    struct counter batches;
+    struct counter writes;
+    struct counter refused; /* KIST_BUSY. */
+    struct gauge queued_bytes;
+    struct gauge queued_groups;
+    struct histogram wait_time; /* From hand-over to hand-back. */
+};
+
+struct commit_stats *commit_stats(struct commit *commit);
+
+#endif

@@ -1,0 +1,190 @@
+#include "storage/decide.h"
+
+#include "base/clock.h"
+
+/* Memory that a batch may leave behind for the next one. */
+#define KEPT_BYTES (1u << 20)
+
+void decision_begin(struct decision *decision)
+{
+    engine_batch_clear(&decision->batch);
+    decision->writes = 0;
+    decision->now_ms = clock_wall_ms();
+    decision->newest = VERSION_NONE;
+    decision->lease_ms = 0;
+}
+
+/* The stored or pending record of key. Gives *out_item. */
+static enum kist_status find_current(struct decision *decision, struct view key,
+                                     struct item *out_item)
+{
+    struct view pending;
+
+    if (!overlay_find(&decision->overlay, key, &pending))
+        return store_get(decision->store, key, out_item);
+    if (pending.size == 0)
+        return KIST_NOT_FOUND;
+    *out_item = (struct item){0}; /* The overlay owns the bytes. */
+    return record_decode(key, pending, &out_item->record);
+}
+
+/* Enter the outcome into batch and overlay, or leave no trace of it. */
+static enum kist_status enter(struct decision *decision, struct write *write,
+                              const struct record *old,
+                              const struct record *next)
+{
+    struct engine_mark mark = engine_batch_mark(&decision->batch);
+    struct blob encoded = BLOB_EMPTY;
+    enum kist_status status;
+
+    if (old != NULL && old->expiry_ms != 0)
+        store_batch_unexpire(&decision->batch, write->key, old->expiry_ms);
+    if (next == NULL || next->tombstone)
+        store_batch_erase(&decision->batch, write->key);
+    else
+        store_batch_put(&decision->batch, write->key, next, &encoded);
+    if (decision->batch.bytes.failed) {
+        blob_free(&encoded);
+        engine_batch_rewind(&decision->batch, mark);
+        decision->batch.bytes.failed = false;
+        return KIST_NO_MEMORY;
+    }
+
+    status = overlay_set(&decision->overlay, write->key, &encoded);
+    if (status != KIST_OK)
+        engine_batch_rewind(&decision->batch, mark);
+    else
+        decision->writes++;
+    return status;
+}
+
+/*
+ * The sweep found an entry that says "key ends at next.expiry_ms". The record
+ * may be another one by now: then only the entry goes.
+ */
+static enum kist_status expire(struct decision *decision, struct write *write,
+                               const struct record *old)
+{
+    uint64_t entry_ms = write->next.expiry_ms;
+
+    if (old != NULL && record_is_dead(old, decision->now_ms))
+        return enter(decision, write, old, NULL);
+    if (old == NULL || old->expiry_ms != entry_ms)
+        store_batch_unexpire(&decision->batch, write->key, entry_ms);
+    return KIST_NOT_FOUND;
+}
+
+/* old: the record that lies there, dead or not; live: the same if alive. */
+static enum kist_status decide(struct decision *decision, struct write *write,
+                               const struct record *old,
+                               const struct record *live)
+{
+    struct record next = write->next;
+    enum kist_status status;
+
+    if (write->expire)
+        return expire(decision, write, old);
+    if (!condition_holds(&write->condition, live))
+        return KIST_CONFLICT;
+
+    if (write->edit != NULL) {
+        next = live != NULL ? *live : (struct record){0};
+        status = write->edit(write, live, &next);
+        if (status != KIST_OK)
+            return status;
+    }
+    if (next.tombstone && live == NULL)
+        return KIST_NOT_FOUND;
+
+    next.version = hlc_next(store_clock(decision->store), decision->now_ms);
+    next.created_ms = live != NULL ? live->created_ms : decision->now_ms;
+    status = enter(decision, write, old, &next);
+    if (status == KIST_OK) {
+        decision->newest = next.version;
+        write->version = next.version;
+        write->created = live == NULL;
+        write->expiry_ms = next.expiry_ms;
+    }
+    return status;
+}
+
+static void decide_write(struct decision *decision, struct write *write)
+{
+    struct item item = {0};
+    const struct record *old = NULL, *live = NULL;
+
+    write->version = VERSION_NONE;
+    write->created = false;
+    write->expiry_ms = 0;
+    write->status = find_current(decision, write->key, &item);
+    if (write->status == KIST_OK)
+        old = &item.record;
+    else if (write->status != KIST_NOT_FOUND)
+        return; /* Unreadable: nothing may be decided on top of it. */
+    if (old != NULL && !record_is_dead(old, decision->now_ms))
+        live = old;
+    if (live != NULL)
+        write->version = live->version;
+
+    write->status = decide(decision, write, old, live);
+    item_free(&item);
+}
+
+void decision_add(struct decision *decision, struct commit_group *group)
+{
+    struct engine_mark mark = engine_batch_mark(&decision->batch);
+    size_t entries = decision->overlay.count, writes = decision->writes;
+
+    group->failed = group->count;
+    for (size_t i = 0; i < group->count; i++) {
+        decide_write(decision, &group->writes[i]);
+        if (!group->atomic || group->writes[i].status == KIST_OK)
+            continue;
+
+        /* All or nothing: what the writes before it did is taken back. */
+        engine_batch_rewind(&decision->batch, mark);
+        overlay_rewind(&decision->overlay, entries);
+        decision->writes = writes;
+        group->failed = i;
+        return;
+    }
+}
+
+void decision_seal(struct decision *decision)
+{
+    struct hlc *clock = store_clock(decision->store);
+
+    if (version_is_none(decision->newest))
+        return;
+    decision->lease_ms = hlc_lease_due(clock, decision->newest);
+    if (decision->lease_ms != 0)
+        store_batch_lease(&decision->batch, decision->lease_ms);
+}
+
+void decision_applied(struct decision *decision)
+{
+    if (decision->lease_ms != 0)
+        hlc_lease_written(store_clock(decision->store), decision->lease_ms);
+}
+
+void decision_end(struct decision *decision)
+{
+    overlay_clear(&decision->overlay);
+    if (decision->batch.bytes.capacity > KEPT_BYTES)
+        engine_batch_free(&decision->batch);
+}
+
+void decision_free(struct decision *decision)
+{
+    overlay_clear(&decision->overlay);
+    engine_batch_free(&decision->batch);
+}
+
+void decision_fail(struct commit_group *group, enum kist_status status)
+{
+    if (group->atomic && group->failed < group->count)
+        return; /* It was refused before; nothing of it was tried. */
+    for (size_t i = 0; i < group->count; i++)
+        if (group->writes[i].status == KIST_OK)
+            group->writes[i].status = status;
+}

@@ -1,0 +1,44 @@
+/*
+ * decide - what each write of a batch does, one after the other.
+ *
+ * Here, and nowhere else, is decided whether a write happens: its condition,
+ * its edit (a patch, a counter), its version. The outcome is a batch for the
+ * engine; nothing has happened until that is applied.
+ *
+ * Threads: the committing one.
+ */
+#ifndef KIST_STORAGE_DECIDE_H
+#define KIST_STORAGE_DECIDE_H
+
+#include "storage/commit.h"
+#include "storage/overlay.h"
+
+struct decision {
+    struct store *store; /* Kept. Set by the owner. */
+
+    struct engine_batch batch;
+    struct overlay overlay;
+    size_t writes;         /* That the batch holds. */
+    uint64_t now_ms;       /* One wall time for the whole batch. */
+    struct version newest; /* Stamped last. */
+    uint64_t lease_ms;     /* Written with the batch; 0: none is due. */
+};
+
+void decision_begin(struct decision *decision);
+
+/* Decide group's writes; sets their results as if the batch were applied. */
+void decision_add(struct decision *decision, struct commit_group *group);
+
+/* No more groups: adds what the batch itself needs. */
+void decision_seal(struct decision *decision);
+
+/* The batch is applied: the clock may rely on its lease. */
+void decision_applied(struct decision *decision);
+
+void decision_end(struct decision *decision);  /* Keeps memory for the next. */
+void decision_free(struct decision *decision); /* Keeps none. */
+
+/* The batch was not applied: every write that was to happen got status. */
+void decision_fail(struct commit_group *group, enum kist_status status);
+
+#endif
