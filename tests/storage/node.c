@@ -1,0 +1,162 @@
+#include "tests/storage/node.h"
+
+#include "base/clock.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+
+static void open_parts(struct node *node)
+{
+    struct store_options options = {
+        .path = node->path,
+        .engine.write_buffer_bytes = 1 << 20,
+        .engine.block_cache_bytes = 1 << 20,
+        .engine.max_open_files = 100,
+        .ballast_bytes = 1 << 20,
+        .reserve_bytes = 1 << 20,
+    };
+    struct commit_options commit_options = {.queue_bytes = 1 << 20};
+    struct store_hooks hooks = {0};
+    struct engine_fault fault;
+
+    cr_assert(store_open(&options, &hooks, &fault, &node->store) == KIST_OK,
+              "%s", fault.text);
+    cr_assert(commit_open(node->store, &commit_options, &node->commit) ==
+              KIST_OK);
+    cr_assert(loop_open("node", &node->loop) == KIST_OK);
+    cr_assert(commit_lane_open(node->commit, node->loop, &node->lane) ==
+              KIST_OK);
+}
+
+static void close_parts(struct node *node)
+{
+    commit_close(node->commit);
+    commit_lane_close(node->lane);
+    loop_close(node->loop);
+    store_close(node->store);
+}
+
+void node_open(struct node *node)
+{
+    scratch_make(&node->scratch);
+    snprintf(node->path, sizeof(node->path), "%s/data", node->scratch.path);
+    open_parts(node);
+}
+
+void node_close(struct node *node)
+{
+    close_parts(node);
+    scratch_remove(&node->scratch);
+}
+
+void node_restart(struct node *node)
+{
+    close_parts(node);
+    open_parts(node);
+}
+
+/* One turn of the loop hands all over; the last answer stops it. */
+struct turn {
+    struct loop_task task;
+    struct node *node;
+    struct commit_group *const *groups;
+    size_t count, waiting;
+};
+
+static struct turn *turn_of_node; /* One test process, one turn at a time. */
+
+static void arrived(void)
+{
+    if (--turn_of_node->waiting == 0)
+        loop_stop(turn_of_node->node->loop);
+}
+
+static void on_done(struct commit_group *group)
+{
+    (void)group;
+    arrived();
+}
+
+static void hand_over(struct loop_task *task)
+{
+    struct turn *turn = turn_of_node;
+
+    (void)task;
+    for (size_t i = 0; i < turn->count; i++) {
+        struct commit_group *group = turn->groups[i];
+        enum kist_status status;
+
+        group->done = on_done;
+        status = commit_lane_add(turn->node->lane, group);
+        if (status == KIST_OK)
+            continue;
+        for (size_t j = 0; j < group->count; j++)
+            group->writes[j].status = status;
+        arrived();
+    }
+    commit_lane_flush(turn->node->lane);
+}
+
+void node_commit(struct node *node, struct commit_group *const groups[],
+                 size_t count)
+{
+    struct turn turn = {
+        .task.run = hand_over,
+        .node = node,
+        .groups = groups,
+        .count = count,
+        .waiting = count,
+    };
+
+    turn_of_node = &turn;
+    loop_post(node->loop, &turn.task);
+    loop_run(node->loop);
+
+    /* A loop runs once: the next turn gets a new one. */
+    commit_lane_close(node->lane);
+    loop_close(node->loop);
+    cr_assert(loop_open("node", &node->loop) == KIST_OK);
+    cr_assert(commit_lane_open(node->commit, node->loop, &node->lane) ==
+              KIST_OK);
+}
+
+enum kist_status node_write(struct node *node, struct write *write)
+{
+    struct commit_group group = {
+        .writes = write, .count = 1, .bytes = 100, .sync = ENGINE_SYNC};
+
+    node_commit(node, (struct commit_group *const[]){&group}, 1);
+    return write->status;
+}
+
+struct write node_put(const char *key, const char *value)
+{
+    return (struct write){
+        .key = view_of(key),
+        .next = {.media_type = VIEW_LITERAL("text/plain"),
+                 .value = view_of(value)},
+    };
+}
+
+struct write node_delete(const char *key)
+{
+    return (struct write){.key = view_of(key), .next.tombstone = true};
+}
+
+bool node_has(struct node *node, const char *key, const char *value)
+{
+    struct item item;
+    enum kist_status status = store_get(node->store, view_of(key), &item);
+    bool same;
+
+    if (status == KIST_NOT_FOUND)
+        return value == NULL;
+    cr_assert(status == KIST_OK);
+    if (record_is_dead(&item.record, clock_wall_ms()))
+        same = value == NULL;
+    else
+        same = value != NULL && view_is(item.record.value, value);
+    item_free(&item);
+    return same;
+}
