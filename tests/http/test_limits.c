@@ -1,0 +1,143 @@
+/* Sizes and numbers of what a client sends, each with its own end. */
+#include "tests/http/scene.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+TestSuite(limits, .init = scene_open, .fini = scene_close, .timeout = 120);
+
+Test(limits, a_target_of_40_kb_is_too_long)
+{
+    send_raw(
+        text("GET /kv/%s HTTP/1.1\r\nHost: a\r\n\r\n", many(40 * 1024, 'a')));
+    expect_status(414);
+    expect_closed();
+    send_raw(text("GET /kv?prefix=%s HTTP/1.1\r\nHost: a\r\n\r\n",
+                  many(40 * 1024, 'a')));
+    expect_status(414);
+    expect_closed();
+}
+
+Test(limits, a_header_of_40_kb_is_too_large)
+{
+    send_raw(text("GET /livez HTTP/1.1\r\nHost: a\r\nX-Big: %s\r\n\r\n",
+                  many(40 * 1024, 'a')));
+    expect_status(431);
+    expect_closed();
+}
+
+Test(limits, a_thousand_headers_are_too_many)
+{
+    struct blob all = BLOB_EMPTY;
+
+    blob_append_text(&all, "GET /livez HTTP/1.1\r\nHost: a\r\n");
+    for (int i = 0; i < 1000; i++)
+        blob_printf(&all, "X-Header-Number-%d: %s\r\n", i, "value value");
+    blob_append_text(&all, "\r\n");
+    send_raw_bytes(blob_view(&all));
+    blob_free(&all);
+    expect_status(431);
+    expect_closed();
+}
+
+Test(limits, an_endless_head_is_cut_off)
+{
+    const char *piece = text("X-Filler: %s\r\n", many(8000, 'x'));
+    int taken = 0;
+
+    reconnect();
+    http_send_text(&scene.http, "GET /livez HTTP/1.1\r\nHost: a\r\n");
+    while (taken < 5000 && http_send_text(&scene.http, piece))
+        taken++;
+    cr_expect(lt(int, taken, 2000));
+    expect_well();
+}
+
+Test(limits, an_opaque_value_above_the_limit_is_too_large)
+{
+    send_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
+             "Content-Length: 16777217\r\n\r\n");
+    expect_problem(413, "body-too-large");
+    expect_named("16777216");
+    expect_closed();
+    expect_nothing_stored();
+}
+
+Test(limits, limits_are_those_of_the_settings, .init = NULL)
+{
+    static const char *const flags[] = {"--max-json-bytes",
+                                        "100",
+                                        "--max-value-bytes",
+                                        "200",
+                                        "--batch-operations",
+                                        "2",
+                                        NULL};
+
+    scene_open_with(flags);
+    ask("PUT /kv/a", "", text("\"%s\"", many(98, 'a')));
+    expect_status(201);
+    ask("PUT /kv/b", "", text("\"%s\"", many(99, 'a')));
+    expect_problem(413, "body-too-large");
+    expect_named("100");
+    ask("PUT /kv/b", "Content-Type: text/plain\r\n", many(200, 'a'));
+    expect_status(201);
+    ask("PUT /kv/c", "Content-Type: text/plain\r\n", many(201, 'a'));
+    expect_problem(413, "body-too-large");
+    expect_named("200");
+    expect_absent("/kv/c");
+}
+
+Test(limits, connections_of_one_address_are_limited, .init = NULL)
+{
+    enum { ALLOWED = 20, TRIED = 60 };
+    static const char *const flags[] = {"--max-connections-per-address", "20",
+                                        NULL};
+    struct http all[TRIED];
+    int closed = 0;
+
+    scene_open_with(flags);
+    for (int i = 0; i < TRIED; i++)
+        http_open(&all[i], scene.kistd.port);
+    for (int i = ALLOWED; i < TRIED; i++)
+        closed += http_closes(&all[i], 3000);
+    cr_expect(eq(int, closed, TRIED - ALLOWED));
+    for (int i = 0; i < ALLOWED; i++) {
+        struct http_answer answer = {0};
+
+        cr_expect(http_ask(&all[i], "GET /livez", "", (struct view){NULL, 0},
+                           &answer) &&
+                  answer.status == 200);
+        http_answer_free(&answer);
+    }
+    for (int i = 0; i < TRIED; i++)
+        http_close(&all[i]);
+}
+
+Test(limits, two_thousand_idle_connections_stop_nobody)
+{
+    enum { IDLE = 2000 };
+    static struct http idle[IDLE];
+    struct rlimit files;
+
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < IDLE + 100)
+        cr_skip_test("too few descriptors allowed");
+    for (int i = 0; i < IDLE; i++) {
+        http_open(&idle[i], scene.kistd.port);
+        if (i % 2 == 0)
+            http_send_text(&idle[i], "GET /kv/");
+    }
+    for (int i = 0; i < 100; i++) {
+        ask("PUT /kv/a", "", "1");
+        cr_expect(lt(uint, scene.answer.status, 300));
+    }
+    expect_well();
+    for (int i = 0; i < IDLE; i++)
+        http_close(&idle[i]);
+}

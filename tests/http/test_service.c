@@ -1,0 +1,131 @@
+/* What is not about keys: probes, metrics, version, start and stop. */
+#include "tests/http/scene.h"
+
+#include "base/clock.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+TestSuite(service, .init = scene_open, .fini = scene_close, .timeout = 60);
+
+static bool body_has(const char *part)
+{
+    return memmem(scene.answer.body.data, scene.answer.body.size, part,
+                  strlen(part)) != NULL;
+}
+
+Test(service, it_lives_and_is_ready)
+{
+    ASK("GET /livez");
+    expect_status(200);
+    ASK("GET /readyz");
+    expect_status(200);
+    ASK("GET /readyz?verbose");
+    expect_status(200);
+    cr_expect(body_has("engine"));
+    cr_expect(body_has("disk"));
+    ASK("HEAD /livez");
+    expect_status(200);
+    expect_open();
+}
+
+Test(service, it_tells_its_version)
+{
+    ASK("GET /version");
+    expect_status(200);
+    cr_expect(json_object_get(document(), "version") != NULL);
+}
+
+Test(service, it_describes_its_interface)
+{
+    ASK("GET /openapi.yaml");
+    expect_status(200);
+    cr_expect(body_has("openapi: 3.1") || body_has("openapi: \"3.1"));
+    cr_expect(body_has("/kv/{key}"));
+    ASK("GET /");
+    expect_status(200);
+}
+
+Test(service, metrics_count_requests_and_name_no_key)
+{
+    ask_for(201, "PUT /kv/very-private-key", "", "1");
+    ASK("GET /kv/very-private-key");
+    ASK("GET /metrics");
+    expect_status(200);
+    struct view type = header("Content-Type");
+    cr_expect(view_starts_with(type, VIEW_LITERAL("text/plain; version=0.0.4")),
+              "%.*s", (int)type.size, type.data);
+    cr_expect(body_has("kist_"));
+    cr_expect(body_has("_total"));
+    cr_expect(body_has("process_resident_memory_bytes"));
+    cr_expect(not(body_has("very-private-key")));
+    ask("GET /metrics",
+        "Accept: application/openmetrics-text; version=1.0.0\r\n", NULL);
+    expect_status(200);
+    type = header("Content-Type");
+    cr_expect(
+        view_starts_with(type, VIEW_LITERAL("application/openmetrics-text")));
+    cr_expect(body_has("# EOF\n"));
+}
+
+Test(service, an_idle_server_stops_at_once)
+{
+    uint64_t start_ns = clock_mono_ns();
+
+    reconnect();
+    expect_well();
+    cr_expect(eq(int, kistd_stop(&scene.kistd), 0));
+    cr_expect(lt(u64, clock_mono_ns() - start_ns, UINT64_C(5000000000)));
+}
+
+Test(service, a_request_in_flight_is_finished_before_the_stop)
+{
+    reconnect();
+    http_send_text(&scene.http, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+                                "Content-Length: 3\r\n\r\n12");
+    /* The head is there for sure once another connection was served. */
+    expect_well();
+    kill(scene.kistd.pid, SIGTERM);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    http_send_text(&scene.http, "3");
+    hear();
+    expect_status(201);
+    expect_closed();
+    cr_expect(eq(int, kistd_stop(&scene.kistd), 0));
+    kistd_start(&scene.kistd, NULL);
+    expect_value("/kv/a", "123");
+}
+
+Test(service, a_stop_waits_for_no_slow_client)
+{
+    struct http slow[3];
+    uint64_t start_ns = clock_mono_ns();
+
+    ask_for(201, "PUT /kv/big", "Content-Type: text/plain\r\n",
+            many(8 << 20, 'x'));
+    for (int i = 0; i < 3; i++)
+        http_open_narrow(&slow[i], scene.kistd.port, 4096);
+    http_send_text(&slow[0], "GET /kv/bi");
+    http_send_text(&slow[1], "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+                             "Content-Length: 3\r\n\r\n1");
+    http_send_text(&slow[2], "GET /kv/big HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect_well();
+    cr_expect(eq(int, kistd_stop(&scene.kistd), 0));
+    cr_expect(lt(u64, clock_mono_ns() - start_ns, UINT64_C(10500000000)));
+    for (int i = 0; i < 3; i++)
+        http_close(&slow[i]);
+}
+
+Test(service, a_hang_up_reloads_and_serves_on)
+{
+    ask_for(201, "PUT /kv/a", "", "1");
+    kill(scene.kistd.pid, SIGHUP);
+    for (int i = 0; i < 10; i++)
+        expect_value("/kv/a", "1");
+    expect_open();
+}
