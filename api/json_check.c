@@ -8,18 +8,18 @@
  * byte through the switch in take().
  */
 #include "api/json_check.h"
-#include "api/json_string.h"
+#include "api/json_check_internal.h"
+#include "api/json_check_string.h"
 
 #include <assert.h>
-#include <string.h>
 
-static const char *stop(struct json_check *check, enum kist_status refusal,
-                        size_t offset, const char *reason, const char *end)
+const char *json_check_stop(struct json_check *check, enum kist_status refusal,
+                            size_t offset, const char *reason, const char *at)
 {
     check->step = JSON_STEP_REFUSED;
     check->refusal = refusal;
     check->fault = (struct json_fault){offset, reason};
-    return end;
+    return at;
 }
 
 static size_t offset_of(const struct json_check *check, const char *at)
@@ -27,10 +27,11 @@ static size_t offset_of(const struct json_check *check, const char *at)
     return check->fed + (size_t)(at - check->chunk);
 }
 
-static const char *refuse(struct json_check *check, const char *at,
-                          const char *reason)
+const char *json_check_refuse(struct json_check *check, const char *at,
+                              const char *reason)
 {
-    return stop(check, KIST_INVALID, offset_of(check, at), reason, at);
+    return json_check_stop(check, KIST_INVALID, offset_of(check, at), reason,
+                           at);
 }
 
 static bool is_space(char byte)
@@ -53,8 +54,8 @@ static bool in_object(const struct json_check *check)
 static const char *open_container(struct json_check *check, const char *at)
 {
     if (check->depth == JSON_MAX_DEPTH)
-        return refuse(check, at,
-                      "arrays and objects are nested deeper than 64 levels");
+        return json_check_refuse(
+            check, at, "arrays and objects are nested deeper than 64 levels");
 
     uint64_t bit = (uint64_t)1 << check->depth;
     if (*at == '{')
@@ -71,6 +72,7 @@ static const char *close_container(struct json_check *check, const char *at)
 {
     if (in_object(check))
         json_names_drop(&check->names, check->first_name[check->depth - 1]);
+    assert(check->depth > 0);
     check->depth--;
     check->step = JSON_STEP_AFTER_VALUE;
     return at + 1;
@@ -161,14 +163,15 @@ static const char *begin_value(struct json_check *check, const char *at)
     case 'n':
         return begin_word(check, at, "ull", JSON_IS_NULL);
     default:
-        return refuse(check, at, missing_value(check, *at));
+        return json_check_refuse(check, at, missing_value(check, *at));
     }
 }
 
 static const char *take_word(struct json_check *check, const char *at)
 {
     if (*at != *check->word)
-        return refuse(check, at, "the only words are true, false and null");
+        return json_check_refuse(check, at,
+                                 "the only words are true, false and null");
     check->word++;
     if (*check->word == '\0')
         check->step = JSON_STEP_AFTER_VALUE;
@@ -190,16 +193,18 @@ static const char *take_name(struct json_check *check, const char *at)
     }
     if (*at == '}' && check->step == JSON_STEP_NAME_OR_END)
         return close_container(check, at);
-    return refuse(check, at,
-                  *at == '}' ? "a comma is followed by }"
-                             : "a member name in double quotes is expected "
-                               "here");
+    return json_check_refuse(check, at,
+                             *at == '}'
+                                 ? "a comma is followed by }"
+                                 : "a member name in double quotes is expected "
+                                   "here");
 }
 
 static const char *take_colon(struct json_check *check, const char *at)
 {
     if (*at != ':')
-        return refuse(check, at, "a member name is not followed by a colon");
+        return json_check_refuse(check, at,
+                                 "a member name is not followed by a colon");
     check->step = JSON_STEP_MEMBER_VALUE;
     return at + 1;
 }
@@ -209,18 +214,18 @@ static const char *take_after_value(struct json_check *check, const char *at)
     bool object = in_object(check);
 
     if (check->depth == 0)
-        return refuse(check, at,
-                      "something follows after the end of the "
-                      "value");
+        return json_check_refuse(check, at,
+                                 "something follows after the end of the "
+                                 "value");
     if (*at == ',') {
         check->step = object ? JSON_STEP_NAME : JSON_STEP_ELEMENT;
         return at + 1;
     }
     if (*at == (object ? '}' : ']'))
         return close_container(check, at);
-    return refuse(check, at,
-                  object ? "a comma or } is expected here"
-                         : "a comma or ] is expected here");
+    return json_check_refuse(check, at,
+                             object ? "a comma or } is expected here"
+                                    : "a comma or ] is expected here");
 }
 
 /* Numbers. */
@@ -263,7 +268,7 @@ static const char *take_number_end(struct json_check *check, const char *at)
         return at + 1;
     }
     if (check->step == JSON_STEP_ZERO && is_digit(*at))
-        return refuse(check, at, "a number has a leading zero");
+        return json_check_refuse(check, at, "a number has a leading zero");
     check->step = JSON_STEP_AFTER_VALUE;
     return at;
 }
@@ -272,7 +277,7 @@ static const char *take_first_digit(struct json_check *check, const char *at,
                                     enum json_step next)
 {
     if (!is_digit(*at))
-        return refuse(check, at, no_digit(check));
+        return json_check_refuse(check, at, no_digit(check));
     check->step = next;
     return at + 1;
 }
@@ -282,172 +287,6 @@ static const char *take_e(struct json_check *check, const char *at)
     if (*at != '+' && *at != '-')
         return take_first_digit(check, at, JSON_STEP_E_DIGITS);
     check->step = JSON_STEP_E_SIGN;
-    return at + 1;
-}
-
-/* Strings. Only names are decoded: values are stored as they are spelled. */
-
-static void keep_name_bytes(struct json_check *check, const char *at,
-                            size_t size)
-{
-    if (check->in_name)
-        json_names_append(&check->names, (struct view){at, size});
-}
-
-static void keep_name_code(struct json_check *check, uint32_t code)
-{
-    char utf8[4];
-
-    if (check->in_name)
-        keep_name_bytes(check, utf8, json_string_encode(code, utf8));
-}
-
-static const char *end_string(struct json_check *check, const char *at)
-{
-    if (!check->in_name) {
-        check->step = JSON_STEP_AFTER_VALUE;
-        return at + 1;
-    }
-
-    enum kist_status status =
-        json_names_finish(&check->names, check->first_name[check->depth - 1]);
-    if (status == KIST_CONFLICT)
-        return stop(check, KIST_INVALID, check->name_offset,
-                    "a member name is given twice in one object", at);
-    if (status != KIST_OK)
-        return stop(check, status, 0, "memory ran out", at);
-    check->step = JSON_STEP_COLON;
-    return at + 1;
-}
-
-/* Unicode table 3-7 again, as bounds for the next byte: chunks cut anywhere. */
-static const char *begin_utf8(struct json_check *check, const char *at)
-{
-    unsigned char byte = (unsigned char)*at;
-
-    if (byte < 0xC2 || byte > 0xF4)
-        return refuse(check, at, "a string is not valid UTF-8");
-    check->low = 0x80;
-    check->high = 0xBF;
-    check->utf8_left = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
-    if (byte == 0xE0)
-        check->low = 0xA0;
-    else if (byte == 0xED)
-        check->high = 0x9F;
-    else if (byte == 0xF0)
-        check->low = 0x90;
-    else if (byte == 0xF4)
-        check->high = 0x8F;
-    keep_name_bytes(check, at, 1);
-    check->step = JSON_STEP_UTF8;
-    return at + 1;
-}
-
-static const char *take_utf8(struct json_check *check, const char *at)
-{
-    unsigned char byte = (unsigned char)*at;
-
-    if (byte < check->low || byte > check->high)
-        return refuse(check, at, "a string is not valid UTF-8");
-    check->low = 0x80;
-    check->high = 0xBF;
-    keep_name_bytes(check, at, 1);
-    if (--check->utf8_left == 0)
-        check->step = JSON_STEP_STRING;
-    return at + 1;
-}
-
-static const char *take_string(struct json_check *check, const char *at,
-                               const char *end)
-{
-    const char *run = at;
-
-    while (at < end && (signed char)*at >= 0x20 && *at != '"' && *at != '\\')
-        at++;
-    keep_name_bytes(check, run, (size_t)(at - run));
-    if (at == end)
-        return at;
-    if ((signed char)*at < 0)
-        return begin_utf8(check, at);
-    if (*at == '"')
-        return end_string(check, at);
-    if (*at != '\\')
-        return refuse(check, at,
-                      "a string holds a bare control character: "
-                      "write it as \\u00XX");
-    check->step = JSON_STEP_ESCAPE;
-    return at + 1;
-}
-
-static const char *take_escape(struct json_check *check, const char *at)
-{
-    static const char letters[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
-
-    if (*at == 'u') {
-        check->code = 0;
-        check->hex_left = 4;
-        check->step = JSON_STEP_HEX;
-        return at + 1;
-    }
-
-    const char *letter = *at == '\0' ? NULL : strchr(letters, *at);
-    if (letter == NULL)
-        return refuse(check, at,
-                      "a backslash is followed by something else "
-                      "than one of \" \\ / b f n r t u");
-    keep_name_bytes(check, &meanings[letter - letters], 1);
-    check->step = JSON_STEP_STRING;
-    return at + 1;
-}
-
-/* All four digits are there: a character, or half of one. */
-static const char *end_hex(struct json_check *check, const char *at)
-{
-    bool is_low = check->code >= 0xDC00 && check->code <= 0xDFFF;
-    bool is_high = check->code >= 0xD800 && check->code <= 0xDBFF;
-
-    if ((check->lead != 0) != is_low)
-        return refuse(check, at, "a string holds half of a surrogate pair");
-    if (is_high) {
-        check->lead = check->code;
-        check->step = JSON_STEP_LOW_BACKSLASH;
-        return at + 1;
-    }
-    if (is_low)
-        check->code =
-            0x10000 + ((check->lead - 0xD800) << 10) + (check->code - 0xDC00);
-    check->lead = 0;
-    keep_name_code(check, check->code);
-    check->step = JSON_STEP_STRING;
-    return at + 1;
-}
-
-/* After a high surrogate only \u may follow: its other half. */
-static const char *take_pair(struct json_check *check, const char *at)
-{
-    bool backslash = check->step == JSON_STEP_LOW_BACKSLASH;
-
-    if (*at != (backslash ? '\\' : 'u'))
-        return refuse(check, at, "a string holds half of a surrogate pair");
-    if (backslash) {
-        check->step = JSON_STEP_LOW_U;
-        return at + 1;
-    }
-    return take_escape(check, at);
-}
-
-static const char *take_hex(struct json_check *check, const char *at)
-{
-    int digit = json_string_hex(*at);
-
-    if (digit < 0)
-        return refuse(check, at,
-                      "\\u is not followed by four hexadecimal "
-                      "digits");
-    check->code = check->code << 4 | (uint32_t)digit;
-    if (--check->hex_left == 0)
-        return end_hex(check, at);
     return at + 1;
 }
 
@@ -471,16 +310,12 @@ static const char *take(struct json_check *check, const char *at,
     case JSON_STEP_AFTER_VALUE:
         return take_after_value(check, at);
     case JSON_STEP_STRING:
-        return take_string(check, at, end);
     case JSON_STEP_UTF8:
-        return take_utf8(check, at);
     case JSON_STEP_ESCAPE:
-        return take_escape(check, at);
     case JSON_STEP_HEX:
-        return take_hex(check, at);
     case JSON_STEP_LOW_BACKSLASH:
     case JSON_STEP_LOW_U:
-        return take_pair(check, at);
+        return json_check_string_take(check, at, end);
     case JSON_STEP_MINUS:
         return take_first_digit(check, at,
                                 *at == '0' ? JSON_STEP_ZERO : JSON_STEP_DIGITS);
@@ -559,7 +394,8 @@ enum kist_status json_check_finish(struct json_check *check,
     if (check->step == JSON_STEP_REFUSED)
         return check->refusal;
     if (!whole) {
-        stop(check, KIST_INVALID, check->fed, what_is_missing(check), NULL);
+        json_check_stop(check, KIST_INVALID, check->fed, what_is_missing(check),
+                        NULL);
         return KIST_INVALID;
     }
     *out_type = check->type;

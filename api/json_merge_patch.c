@@ -3,7 +3,7 @@
  * is nested, which its check has limited to JSON_MAX_DEPTH.
  */
 #include "api/json_merge_patch.h"
-#include "api/json_tree.h"
+#include "api/json_edit.h"
 
 static enum kist_status merge_members(struct json_tree *tree,
                                       struct json_node *target,
@@ -40,7 +40,7 @@ static enum kist_status merge_member(struct json_tree *tree,
     if (status != KIST_OK)
         return status;
     if (json_node_type(value) == JSON_IS_NULL) {
-        status = json_tree_remove_member(tree, target, name, &old);
+        status = json_edit_remove_member(tree, target, name, &old);
         return status == KIST_NOT_FOUND ? KIST_OK : status;
     }
 
@@ -50,7 +50,7 @@ static enum kist_status merge_member(struct json_tree *tree,
     if (status == KIST_OK || status == KIST_NOT_FOUND)
         status = make(tree, value, &made);
     if (status == KIST_OK)
-        status = json_tree_put_member(tree, target, name, literal, made);
+        status = json_edit_put_member(tree, target, name, literal, made);
     return status;
 }
 

@@ -3,10 +3,12 @@
  * so a failure at any of them leaves nothing to undo.
  */
 #include "api/json_patch.h"
+#include "api/json_edit.h"
 #include "api/json_patch_internal.h"
 #include "api/json_tree_equal.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* One run of a patch over a document. */
 struct run {
@@ -69,7 +71,7 @@ static enum kist_status insert(struct run *run, struct json_node *array,
     if (!view_is(token, "-") && !json_pointer_index(token, &index))
         return not_found(run, "an array has places 0, 1, 2 ... and - for its "
                               "end only");
-    status = json_tree_insert(&run->tree, array, index, value);
+    status = json_edit_insert(&run->tree, array, index, value);
     if (status == KIST_NOT_FOUND)
         return not_found(run, "the index is greater than the number of "
                               "elements");
@@ -91,7 +93,7 @@ static enum kist_status add(struct run *run, const struct json_pointer *path,
         return status;
     if (json_node_type(parent) == JSON_IS_ARRAY)
         return insert(run, parent, last_token(path), value);
-    return json_tree_put_member(&run->tree, parent, last_token(path),
+    return json_edit_put_member(&run->tree, parent, last_token(path),
                                 (struct view){NULL, 0}, value);
 }
 
@@ -106,10 +108,10 @@ static enum kist_status take_out(struct run *run,
     if (status != KIST_OK)
         return status;
     if (json_node_type(parent) == JSON_IS_OBJECT)
-        status = json_tree_remove_member(&run->tree, parent, last_token(path),
+        status = json_edit_remove_member(&run->tree, parent, last_token(path),
                                          out_removed);
     else if (json_pointer_index(last_token(path), &index))
-        status = json_tree_remove(&run->tree, parent, index, out_removed);
+        status = json_edit_remove(&run->tree, parent, index, out_removed);
     else
         status = KIST_NOT_FOUND;
     if (status == KIST_NOT_FOUND)
@@ -147,8 +149,8 @@ static enum kist_status replace(struct run *run,
         return status;
     if (json_node_type(parent) == JSON_IS_ARRAY &&
         json_pointer_index(last_token(path), &index))
-        return json_tree_set(&run->tree, parent, index, value);
-    return json_tree_put_member(&run->tree, parent, last_token(path),
+        return json_edit_set(&run->tree, parent, index, value);
+    return json_edit_put_member(&run->tree, parent, last_token(path),
                                 (struct view){NULL, 0}, value);
 }
 
@@ -276,4 +278,12 @@ enum kist_status json_patch_apply(const struct json_patch *patch,
         *out_fault = fault;
     json_tree_clear(&run.tree);
     return status;
+}
+
+void json_patch_free(struct json_patch *patch)
+{
+    if (patch == NULL)
+        return;
+    arena_clear(&patch->arena);
+    free(patch);
 }

@@ -262,11 +262,3 @@ enum kist_status json_patch_parse(struct view text,
     *out_patch = patch;
     return KIST_OK;
 }
-
-void json_patch_free(struct json_patch *patch)
-{
-    if (patch == NULL)
-        return;
-    arena_clear(&patch->arena);
-    free(patch);
-}

@@ -1,10 +1,10 @@
 /*
- * json_tree - edit JSON without touching what is not edited.
+ * json_tree - JSON that is looked into only where somebody asks.
  *
  * A node is a piece of some text until somebody looks inside; then it gets
- * one level of children, pieces again. Only containers that were really
- * changed are put together anew (compactly: {"name":value,...}); all the rest
- * is written as it was spelled, with its numbers, escapes and white space.
+ * one level of children, pieces again. Only containers that json_edit.h has
+ * really changed are put together anew (compactly: {"name":value,...}); all
+ * the rest is written as it was spelled: numbers, escapes and white space.
  *
  * The texts must have passed json_check(), and stay valid as long as the
  * tree. Cost is bounded, whatever a client sends: memory by a budget, looking
@@ -72,33 +72,6 @@ KIST_CHECKED enum kist_status json_tree_member(struct json_tree *tree,
                                                struct json_node *object,
                                                struct view name,
                                                struct json_node **out_node);
-
-/*
- * Changes. value stands alone before, and in the tree afterwards; what it
- * replaces, and what is removed, stands alone afterwards. index may be the
- * count for an insertion. A new member's name is spelled as in literal, which
- * the tree keeps; if that is empty, in the usual way.
- */
-KIST_CHECKED enum kist_status json_tree_insert(struct json_tree *tree,
-                                               struct json_node *array,
-                                               size_t index,
-                                               struct json_node *value);
-KIST_CHECKED enum kist_status json_tree_set(struct json_tree *tree,
-                                            struct json_node *array,
-                                            size_t index,
-                                            struct json_node *value);
-KIST_CHECKED enum kist_status json_tree_remove(struct json_tree *tree,
-                                               struct json_node *array,
-                                               size_t index,
-                                               struct json_node **out_removed);
-KIST_CHECKED enum kist_status json_tree_put_member(struct json_tree *tree,
-                                                   struct json_node *object,
-                                                   struct view name,
-                                                   struct view literal,
-                                                   struct json_node *value);
-KIST_CHECKED enum kist_status
-json_tree_remove_member(struct json_tree *tree, struct json_node *object,
-                        struct view name, struct json_node **out_removed);
 
 /* A second node, standing alone, with the value that node has now. */
 KIST_CHECKED enum kist_status json_tree_copy(struct json_tree *tree,

@@ -3,9 +3,9 @@
  * corrects sizes and heights on the way up, which is as long as the path of
  * the edit. Every change checks first and then cannot fail half-way.
  */
+#include "api/json_edit.h"
 #include "api/json_check.h"
 #include "api/json_text.h"
-#include "api/json_tree.h"
 #include "api/json_tree_internal.h"
 
 #include <assert.h>
@@ -106,7 +106,7 @@ static void detach(struct json_node *value, size_t extra)
     changed(container, 0, value->size + extra);
 }
 
-enum kist_status json_tree_insert(struct json_tree *tree,
+enum kist_status json_edit_insert(struct json_tree *tree,
                                   struct json_node *array, size_t index,
                                   struct json_node *value)
 {
@@ -125,7 +125,7 @@ enum kist_status json_tree_insert(struct json_tree *tree,
     return status;
 }
 
-enum kist_status json_tree_set(struct json_tree *tree, struct json_node *array,
+enum kist_status json_edit_set(struct json_tree *tree, struct json_node *array,
                                size_t index, struct json_node *value)
 {
     struct json_node *old;
@@ -141,7 +141,7 @@ enum kist_status json_tree_set(struct json_tree *tree, struct json_node *array,
     return KIST_OK;
 }
 
-enum kist_status json_tree_remove(struct json_tree *tree,
+enum kist_status json_edit_remove(struct json_tree *tree,
                                   struct json_node *array, size_t index,
                                   struct json_node **out_removed)
 {
@@ -188,7 +188,7 @@ static enum kist_status add_member(struct json_tree *tree,
     return status;
 }
 
-enum kist_status json_tree_put_member(struct json_tree *tree,
+enum kist_status json_edit_put_member(struct json_tree *tree,
                                       struct json_node *object,
                                       struct view name, struct view literal,
                                       struct json_node *value)
@@ -210,7 +210,7 @@ enum kist_status json_tree_put_member(struct json_tree *tree,
     return KIST_OK;
 }
 
-enum kist_status json_tree_remove_member(struct json_tree *tree,
+enum kist_status json_edit_remove_member(struct json_tree *tree,
                                          struct json_node *object,
                                          struct view name,
                                          struct json_node **out_removed)
