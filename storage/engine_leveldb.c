@@ -11,12 +11,17 @@
  *   inside the value can notice.
  * - An iterator that meets a damaged block steps over it and goes on. Here
  *   every step asks for the error, and the first one ends the iteration.
+ * - Before every open the logs are read by storage/wal_check.c, because
+ *   LevelDB drops some kinds of damage in silence, and after every orderly
+ *   close they are sealed.
  * - No snapshots: with 1.23 they can bring deleted keys back in compaction.
  *   An iterator is a consistent view by itself.
  *
  * The C interface allocates in C++: out of memory inside it ends the process.
  */
 #include "storage/engine.h"
+
+#include "storage/wal_check.h"
 
 #include <leveldb/c.h>
 
@@ -54,6 +59,8 @@ struct leveldb_engine {
     /* The thread inside apply. */
     leveldb_writebatch_t *batch;
     _Atomic bool poisoned;
+
+    char path[];
 };
 
 struct leveldb_scan {
@@ -110,14 +117,16 @@ static enum kist_status status_of(char *text)
     return status;
 }
 
-static void close_engine(struct engine *engine)
+static void close_db(struct leveldb_engine *it)
 {
-    struct leveldb_engine *it = self(engine);
-
-    if (it == NULL)
-        return;
     if (it->db != NULL)
         leveldb_close(it->db);
+    it->db = NULL;
+}
+
+static void free_engine(struct leveldb_engine *it)
+{
+    close_db(it);
     leveldb_writebatch_destroy(it->batch);
     for (size_t i = 0; i <= ENGINE_SYNC; i++)
         leveldb_writeoptions_destroy(it->writes[i]);
@@ -127,6 +136,19 @@ static void close_engine(struct engine *engine)
     leveldb_filterpolicy_destroy(it->filter);
     leveldb_cache_destroy(it->cache);
     free(it);
+}
+
+static void close_engine(struct engine *engine)
+{
+    struct leveldb_engine *it = self(engine);
+
+    if (it == NULL)
+        return;
+    close_db(it);
+    /* A log with a failed write at its end is not one in good order. */
+    if (!atomic_load(&it->poisoned))
+        wal_check_seal(it->path);
+    free_engine(it);
 }
 
 static enum kist_status get(struct engine *engine, struct view key,
@@ -390,10 +412,12 @@ static void set_options(struct leveldb_engine *it,
 
 static struct leveldb_engine *new_engine(const struct engine_options *options)
 {
-    struct leveldb_engine *it = calloc(1, sizeof(*it));
+    size_t room = strlen(options->path) + 1;
+    struct leveldb_engine *it = calloc(1, sizeof(*it) + room);
 
     if (it == NULL)
         return NULL;
+    memcpy(it->path, options->path, room);
     it->base.ops = &leveldb_ops;
     set_options(it, options);
     it->lookups = new_reads(true);
@@ -422,15 +446,74 @@ static leveldb_t *open_undisturbed(const struct leveldb_engine *it,
     return db;
 }
 
-static enum kist_status open_db(struct leveldb_engine *it, const char *path,
+static enum kist_status open_db(struct leveldb_engine *it,
                                 struct engine_fault *out_fault)
 {
     char *failure = NULL;
 
-    it->db = open_undisturbed(it, path, &failure);
+    it->db = open_undisturbed(it, it->path, &failure);
     if (failure != NULL)
-        engine_fault_set(out_fault, "LevelDB in %s: %s", path, failure);
+        engine_fault_set(
+            out_fault, "LevelDB cannot open %s: %s%s", it->path, failure,
+            starts_with(failure, "Corruption:") ? "; restore a backup" : "");
     return status_of(failure);
+}
+
+/*
+ * Once without paranoid_checks, so that recovery drops what the check has
+ * found and writes the rest into tables; then as always.
+ */
+static enum kist_status open_dropping(struct leveldb_engine *it,
+                                      struct engine_fault *out_fault)
+{
+    enum kist_status status;
+
+    leveldb_options_set_paranoid_checks(it->options, 0);
+    status = open_db(it, out_fault);
+    leveldb_options_set_paranoid_checks(it->options, 1);
+    if (status != KIST_OK)
+        return status;
+    close_db(it);
+    return open_db(it, out_fault);
+}
+
+static bool may_open(const struct wal_verdict *verdict, bool accept_data_loss)
+{
+    switch (verdict->damage) {
+    case WAL_WHOLE:
+    case WAL_TORN_TAIL:
+        return true;
+    case WAL_DATA_LOST:
+        return accept_data_loss;
+    case WAL_UNREADABLE:
+        return false;
+    }
+    return false;
+}
+
+static enum kist_status open_checked(struct leveldb_engine *it,
+                                     bool accept_data_loss,
+                                     struct engine_fault *out_fault)
+{
+    struct wal_verdict verdict;
+    enum kist_status status = wal_check(it->path, &verdict);
+
+    if (status != KIST_OK) {
+        engine_fault_set(out_fault, "cannot check the logs in %s: %s", it->path,
+                         kist_status_name(status));
+        return status;
+    }
+    if (!may_open(&verdict, accept_data_loss)) {
+        *out_fault = verdict.fault;
+        return KIST_CORRUPT;
+    }
+    status = open_db(it, out_fault);
+    /* Most torn tails LevelDB takes as they are; some it calls corruption. */
+    if (status == KIST_CORRUPT && verdict.damage != WAL_WHOLE)
+        status = open_dropping(it, out_fault);
+    if (status == KIST_OK)
+        *out_fault = verdict.fault;
+    return status;
 }
 
 static enum kist_status sync_directory(const char *path, const char *relative,
@@ -472,14 +555,14 @@ enum kist_status engine_leveldb_open(const struct engine_options *options,
     if (it == NULL)
         return KIST_NO_MEMORY;
 
-    status = open_db(it, options->path, out_fault);
+    status = open_checked(it, options->accept_data_loss, out_fault);
     /* LevelDB renames CURRENT without syncing the directory behind it. */
     if (status == KIST_OK)
         status = sync_directory(options->path, ".", out_fault);
     if (status == KIST_OK)
         status = sync_directory(options->path, "..", out_fault);
     if (status != KIST_OK) {
-        close_engine(&it->base);
+        free_engine(it);
         return status;
     }
     *out_engine = &it->base;
