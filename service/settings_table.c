@@ -235,7 +235,8 @@ static const struct setting rows[] = {
      FIELD(disk_reserve_bytes),
      .fallback = "0",
      RANGE(64 * KIB, 16 * TIB),
-     .zero = "automatic: 5 % of the disk or twice the ballast",
+     .zero = "automatic: twice the ballast or 5 % of the disk, of which "
+             "4 GiB count",
      .description =
          "Free space below which writes are answered with 507 while reads go "
          "on. They are taken again by themselves when space is back."},
@@ -244,7 +245,8 @@ static const struct setting rows[] = {
      FIELD(ballast_bytes),
      .fallback = "0",
      RANGE(64 * KIB, 64 * GIB),
-     .zero = "automatic: twice the write buffer and 32 MiB",
+     .zero = "automatic: two write buffers and 32 MiB, at most 5 % of the "
+             "disk",
      .description =
          "A file of this size in the data directory that is given up when "
          "the disk is full, because the engine needs room to start again."},
