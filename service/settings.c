@@ -118,12 +118,27 @@ static bool find_mode(struct view name, enum settings_action *out_action)
     return false;
 }
 
+/*
+ * The argument after argv[at], if it can be a value: no value begins with two
+ * dashes. A switch needs none, and a single dash is no word for on or off.
+ */
+static const char *value_after(const struct settings_input *input, int at,
+                               enum setting_type type)
+{
+    const char *dashes = type == SETTING_SWITCH ? "-" : "--";
+
+    if (at + 1 == input->argc ||
+        strncmp(input->argv[at + 1], dashes, strlen(dashes)) == 0)
+        return NULL;
+    return input->argv[at + 1];
+}
+
 /* A value for the flag of row: after its "=", or the next argument. */
 static enum kist_status take_flag(struct parse *parse, size_t row,
                                   const char *equals, int *at)
 {
-    const struct settings_input *input = parse->input;
     const struct setting *setting = settings_table_row(row);
+    const char *next = value_after(parse->input, *at, setting->type);
 
     if (parse->flags[row] != NULL) {
         blob_printf(parse->why, "--%s is given twice%s", setting->name,
@@ -134,11 +149,11 @@ static enum kist_status take_flag(struct parse *parse, size_t row,
     }
     if (equals != NULL) {
         parse->flags[row] = equals + 1;
+    } else if (next != NULL) {
+        parse->flags[row] = next;
+        ++*at;
     } else if (setting->type == SETTING_SWITCH) {
         parse->flags[row] = "true";
-    } else if (*at + 1 < input->argc &&
-               strncmp(input->argv[*at + 1], "--", 2) != 0) {
-        parse->flags[row] = input->argv[++*at];
     } else {
         blob_printf(parse->why, "--%s needs a value", setting->name);
         return refused(parse);

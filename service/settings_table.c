@@ -139,8 +139,15 @@ static const struct setting rows[] = {
      .fallback = "16MiB",
      RANGE(1, 64 * MIB),
      .description =
-         "The largest value of any other media type, and the largest body "
-         "of any request; more is answered with 413."},
+         "The largest value of any other media type; more is answered with "
+         "413."},
+    {.name = "max-batch-bytes",
+     .type = SETTING_BYTES,
+     FIELD(max_batch_bytes),
+     .fallback = "16MiB",
+     RANGE(1, 64 * MIB),
+     .description =
+         "The largest body of one `POST /batch`; more is answered with 413."},
     {.name = "body-memory",
      .type = SETTING_BYTES,
      FIELD(body_memory_bytes),
@@ -275,19 +282,22 @@ static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
 static const struct setting_group groups[] = {
     {"Process", 5},
     {"Network", 7},
-    {"Requests", 8},
+    {"Requests", 9},
     {"Storage", 9},
 };
 
 static const struct setting_pair pairs[] = {
     {offsetof(struct settings, max_json_bytes),
-     offsetof(struct settings, max_value_bytes), "no request body is larger"},
+     offsetof(struct settings, max_value_bytes), "JSON values are values, too"},
     {offsetof(struct settings, max_value_bytes),
      offsetof(struct settings, body_memory_bytes),
      "such a value would never be taken"},
     {offsetof(struct settings, max_value_bytes),
      offsetof(struct settings, commit_queue_bytes),
      "such a value would never be written"},
+    {offsetof(struct settings, max_batch_bytes),
+     offsetof(struct settings, body_memory_bytes),
+     "such a batch would never be taken"},
 };
 
 static const struct setting_mode modes[] = {

@@ -133,6 +133,26 @@ Test(settings, of_every_type_are_understood)
     cr_assert_eq(settings.idle_timeout_ms, 7200000);
 }
 
+Test(settings, that_are_switches_may_leave_out_their_value)
+{
+    struct settings settings;
+
+    expect_taken((struct given){.flags = {"--access-log", "--loops", "2",
+                                          "--accept-data-loss"}},
+                 &settings);
+    cr_assert(settings.access_log);
+    cr_assert(settings.accept_data_loss);
+
+    expect_taken((struct given){.flags = {"--access-log", "true",
+                                          "--accept-data-loss", "off"}},
+                 &settings);
+    cr_assert(settings.access_log);
+    cr_assert_not(settings.accept_data_loss);
+    expect_refused((struct given){.flags = {"--access-log", "data"}},
+                   "--access-log \"data\" is neither true nor false; "
+                   "allowed: true or false");
+}
+
 Test(settings, of_a_file_may_have_comments_and_any_line_ends)
 {
     struct settings settings;
@@ -236,10 +256,11 @@ Test(settings, without_their_value_are_refused)
 
 Test(settings, in_conflict_are_refused_with_both_sources)
 {
-    expect_refused((struct given){.flags = {"--max-json-bytes=32MiB"}},
-                   "--max-json-bytes 32MiB is above max-value-bytes (default) "
-                   "16MiB: no request body is larger; lower the first or raise "
-                   "the second");
+    expect_refused(
+        (struct given){.flags = {"--max-json-bytes=32MiB"}},
+        "--max-json-bytes 32MiB is above max-value-bytes (default) "
+        "16MiB: JSON values are values, too; lower the first or raise "
+        "the second");
     expect_refused((struct given){.variables = {"KIST_BODY_MEMORY=1MiB"}},
                    "max-value-bytes (default) 16MiB is above KIST_BODY_MEMORY "
                    "1MiB: such a value would never be taken; lower the first "
