@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""docker-compose.yml and what it mounts fit together.
+
+No engine runs here, so what one would find out at start is checked from the
+files: every mounted file exists, every volume is declared, every service that
+is waited for has a health check, Grafana finds its data source and dashboard.
+
+Usage: test_compose.py <source root>
+"""
+
+import json
+import os
+import sys
+import unittest
+
+import yaml
+
+ROOT = sys.argv.pop(1)
+
+
+def path(*parts):
+    return os.path.join(ROOT, *parts)
+
+
+def load(name):
+    with open(path(name), encoding="utf-8") as file:
+        return yaml.safe_load(file)
+
+
+COMPOSE = load("docker-compose.yml")
+SERVICES = COMPOSE["services"]
+
+
+def mounts(service):
+    """(source, target) pairs of a service."""
+    return [mount.split(":")[:2] for mount in SERVICES[service]["volumes"]]
+
+
+def on_host(service, inside):
+    """The file of this tree that a service sees at the path inside."""
+    for source, target in mounts(service):
+        if inside == target or inside.startswith(target + "/"):
+            return path(source + inside[len(target):])
+    raise AssertionError(f"{service} has nothing at {inside}")
+
+
+class Compose(unittest.TestCase):
+    def test_every_mount_is_a_file_or_a_declared_volume(self):
+        for service in SERVICES:
+            for source, _ in mounts(service):
+                if source.startswith("."):
+                    self.assertTrue(os.path.exists(path(source)), source)
+                else:
+                    self.assertIn(source, COMPOSE["volumes"])
+
+    def test_every_declared_volume_is_used(self):
+        used = {source for name in SERVICES for source, _ in mounts(name)}
+        self.assertLessEqual(set(COMPOSE["volumes"]), used)
+
+    def test_who_is_waited_for_can_be_healthy(self):
+        for service in SERVICES.values():
+            for other, rule in service.get("depends_on", {}).items():
+                self.assertEqual(rule["condition"], "service_healthy")
+                self.assertEqual(SERVICES[other]["healthcheck"]["test"][0],
+                                 "CMD", "exec form: no shell needed")
+
+    def test_ports_are_open_on_this_machine_only(self):
+        for service in SERVICES.values():
+            for port in service.get("ports", []):
+                self.assertTrue(port.startswith("127.0.0.1:"), port)
+
+    def test_images_are_pinned(self):
+        for service in SERVICES.values():
+            if "build" not in service:
+                self.assertRegex(service["image"], r":v?\d+\.\d+\.\d+$")
+
+
+class Watching(unittest.TestCase):
+    def test_prometheus_reads_what_is_mounted(self):
+        [config] = [argument.partition("=")[2]
+                    for argument in SERVICES["prometheus"]["command"]
+                    if argument.startswith("--config.file=")]
+        with open(on_host("prometheus", config), encoding="utf-8") as file:
+            settings = yaml.safe_load(file)
+        for rules in settings["rule_files"]:
+            inside = os.path.join(os.path.dirname(config), rules)
+            self.assertTrue(os.path.isfile(on_host("prometheus", inside)))
+
+    def test_prometheus_scrapes_kistd_by_its_service_name(self):
+        settings = load("deploy/prometheus/prometheus.yml")
+        targets = [target for job in settings["scrape_configs"]
+                   for group in job["static_configs"]
+                   for target in group["targets"]]
+        self.assertEqual(targets, ["kistd:7700"])
+
+    def test_grafana_finds_its_dashboard_and_data_source(self):
+        provisioning = on_host("grafana", "/etc/grafana/provisioning")
+        with open(f"{provisioning}/datasources/prometheus.yml",
+                  encoding="utf-8") as file:
+            [source] = yaml.safe_load(file)["datasources"]
+        self.assertEqual(source["url"], "http://prometheus:9090")
+
+        with open(f"{provisioning}/dashboards/kist.yml",
+                  encoding="utf-8") as file:
+            [provider] = yaml.safe_load(file)["providers"]
+        folder = on_host("grafana", provider["options"]["path"])
+        with open(f"{folder}/kist.json", encoding="utf-8") as file:
+            dashboard = json.load(file)
+        self.assertEqual({panel["datasource"]["uid"]
+                          for panel in dashboard["panels"]}, {source["uid"]})
+
+        home = SERVICES["grafana"]["environment"][
+            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+        self.assertTrue(os.path.isfile(on_host("grafana", home)))
+
+
+if __name__ == "__main__":
+    unittest.main()
