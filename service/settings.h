@@ -150,7 +150,8 @@ struct settings_hooks {
 
 /*
  * Parse again (SIGHUP) and take over what can change at run time. As
- * settings_parse() in its failures: then nothing changed.
+ * settings_parse() in its failures: after KIST_INVALID nothing changed, after
+ * KIST_NO_MEMORY what was told to the hook did.
  */
 KIST_CHECKED enum kist_status
 settings_reload(const struct settings_input *input, struct settings *settings,
