@@ -55,20 +55,6 @@ static enum kist_status refuse_errno(struct engine_fault *out_fault,
     return error == ENOSPC || error == EDQUOT ? KIST_DISK_FULL : KIST_IO;
 }
 
-static enum kist_status sync_parent(const struct data_dir *data_dir,
-                                    struct engine_fault *out_fault)
-{
-    int parent =
-        openat(data_dir->directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum kist_status status = KIST_OK;
-
-    if (parent < 0 || fsync(parent) != 0)
-        status = refuse_errno(out_fault, "sync the parent of", data_dir->path);
-    if (parent >= 0)
-        close(parent);
-    return status;
-}
-
 static enum kist_status open_directory(struct data_dir *data_dir,
                                        struct engine_fault *out_fault)
 {
@@ -92,7 +78,9 @@ static enum kist_status open_directory(struct data_dir *data_dir,
     }
     if (data_dir->directory < 0)
         return refuse_errno(out_fault, "open the data directory", path);
-    return made ? sync_parent(data_dir, out_fault) : KIST_OK;
+    if (made && small_file_sync_parent(data_dir->directory) != KIST_OK)
+        return refuse_errno(out_fault, "sync the parent of", path);
+    return KIST_OK;
 }
 
 /* What a first start, killed half-way, may leave; and mkfs. */

@@ -21,6 +21,8 @@
  */
 #include "storage/engine.h"
 
+#include "storage/leveldb_failure.h"
+#include "storage/small_file.h"
 #include "storage/wal_check.h"
 
 #include <leveldb/c.h>
@@ -32,7 +34,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,39 +81,13 @@ static struct leveldb_scan *scan_of(struct engine_iterator *iterator)
     return (struct leveldb_scan *)iterator;
 }
 
-/* LevelDB says what failed only in words; these are errno's own. */
-static bool mentions(const char *text, int error)
-{
-    char buffer[128];
-
-    return strstr(text, strerror_r(error, buffer, sizeof(buffer))) != NULL;
-}
-
-static bool starts_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static bool says_locked(const char *text)
-{
-    return starts_with(text, "IO error: lock ") &&
-           (strstr(text, "already held by process") != NULL ||
-            mentions(text, EAGAIN) || mentions(text, EACCES));
-}
-
 /* Of a message that LevelDB gave; frees it. NULL: nothing failed. */
 static enum kist_status status_of(char *text)
 {
-    enum kist_status status = KIST_IO;
+    enum kist_status status = KIST_OK;
 
-    if (text == NULL)
-        return KIST_OK;
-    if (starts_with(text, "Corruption:"))
-        status = KIST_CORRUPT;
-    else if (mentions(text, ENOSPC) || mentions(text, EDQUOT))
-        status = KIST_DISK_FULL;
-    else if (says_locked(text))
-        status = KIST_BUSY;
+    if (text != NULL)
+        status = leveldb_failure_status(text);
     leveldb_free(text);
     return status;
 }
@@ -453,9 +428,11 @@ static enum kist_status open_db(struct leveldb_engine *it,
 
     it->db = open_undisturbed(it, it->path, &failure);
     if (failure != NULL)
-        engine_fault_set(
-            out_fault, "LevelDB cannot open %s: %s%s", it->path, failure,
-            starts_with(failure, "Corruption:") ? "; restore a backup" : "");
+        engine_fault_set(out_fault, "LevelDB cannot open %s: %s%s", it->path,
+                         failure,
+                         leveldb_failure_status(failure) == KIST_CORRUPT
+                             ? "; restore a backup"
+                             : "");
     return status_of(failure);
 }
 
@@ -516,24 +493,21 @@ static enum kist_status open_checked(struct leveldb_engine *it,
     return status;
 }
 
-static enum kist_status sync_directory(const char *path, const char *relative,
-                                       struct engine_fault *out_fault)
+/* LevelDB renames CURRENT without syncing the directory behind it. */
+static enum kist_status sync_names(const struct leveldb_engine *it,
+                                   struct engine_fault *out_fault)
 {
-    char name[PATH_MAX];
-    int size = snprintf(name, sizeof(name), "%s/%s", path, relative);
-    int fd = -1;
+    int directory = open(it->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum kist_status status = KIST_IO;
 
-    if (size > 0 && (size_t)size < sizeof(name))
-        fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && fsync(fd) == 0) {
-        close(fd);
-        return KIST_OK;
-    }
-    engine_fault_set(out_fault, "cannot sync the directory %s: %s", name,
-                     strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return KIST_IO;
+    if (directory >= 0 && fsync(directory) == 0)
+        status = small_file_sync_parent(directory);
+    if (status != KIST_OK)
+        engine_fault_set(out_fault, "cannot sync the directory %s: %s",
+                         it->path, strerror(errno));
+    if (directory >= 0)
+        close(directory);
+    return status;
 }
 
 enum kist_status engine_leveldb_open(const struct engine_options *options,
@@ -556,11 +530,8 @@ enum kist_status engine_leveldb_open(const struct engine_options *options,
         return KIST_NO_MEMORY;
 
     status = open_checked(it, options->accept_data_loss, out_fault);
-    /* LevelDB renames CURRENT without syncing the directory behind it. */
     if (status == KIST_OK)
-        status = sync_directory(options->path, ".", out_fault);
-    if (status == KIST_OK)
-        status = sync_directory(options->path, "..", out_fault);
+        status = sync_names(it, out_fault);
     if (status != KIST_OK) {
         free_engine(it);
         return status;

@@ -94,3 +94,15 @@ enum kist_status small_file_replace(int directory, const char *name,
     }
     return fsync(directory) == 0 ? KIST_OK : status_of_errno();
 }
+
+enum kist_status small_file_sync_parent(int directory)
+{
+    int parent = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = parent >= 0 && fsync(parent) == 0;
+    int error = errno;
+
+    if (parent >= 0)
+        close(parent);
+    errno = error;
+    return synced ? KIST_OK : KIST_IO;
+}

@@ -25,4 +25,7 @@ KIST_CHECKED enum kist_status small_file_read(int directory, const char *name,
 KIST_CHECKED enum kist_status
 small_file_replace(int directory, const char *name, struct view bytes);
 
+/* The directory's own name is durable then. KIST_IO: errno says why. */
+KIST_CHECKED enum kist_status small_file_sync_parent(int directory);
+
 #endif

@@ -1,0 +1,35 @@
+#include "storage/leveldb_failure.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+static bool mentions(const char *text, int error)
+{
+    char buffer[128];
+
+    return strstr(text, strerror_r(error, buffer, sizeof(buffer))) != NULL;
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool says_locked(const char *text)
+{
+    return starts_with(text, "IO error: lock ") &&
+           (strstr(text, "already held by process") != NULL ||
+            mentions(text, EAGAIN) || mentions(text, EACCES));
+}
+
+enum kist_status leveldb_failure_status(const char *text)
+{
+    if (starts_with(text, "Corruption:"))
+        return KIST_CORRUPT;
+    if (mentions(text, ENOSPC) || mentions(text, EDQUOT))
+        return KIST_DISK_FULL;
+    if (says_locked(text))
+        return KIST_BUSY;
+    return KIST_IO;
+}
