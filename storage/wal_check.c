@@ -376,36 +376,51 @@ static void judge_logs(struct check *check)
     }
 }
 
-static enum kist_status check_files(struct check *check)
+static enum kist_status gather(struct check *check)
 {
-    enum kist_status status = list(check->path, &check->listing);
+    enum kist_status status;
 
-    check->has_seal = wal_seal_read(check->directory, &check->seal);
+    check->directory = open(check->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (check->directory < 0)
+        return KIST_IO;
+    status = list(check->path, &check->listing);
+    return status == KIST_OK ? read_current(check) : status;
+}
+
+static enum kist_status judge(struct check *check)
+{
+    enum kist_status status;
+
+    if (!check->has_manifest)
+        return KIST_OK;
+    status = check_manifest(check);
     if (status == KIST_OK)
-        status = read_current(check);
-    if (status == KIST_OK && check->has_manifest)
-        status = check_manifest(check);
-    if (status == KIST_OK && check->has_manifest) {
         status = check_logs(check);
+    if (status == KIST_OK)
         judge_logs(check);
-    }
     return status;
+}
+
+static void clear(struct check *check)
+{
+    free(check->listing.logs);
+    if (check->directory >= 0)
+        close(check->directory);
 }
 
 enum kist_status wal_check(const char *path, struct wal_verdict *out_verdict)
 {
     struct wal_verdict verdict = {0};
     struct check check = {.path = path, .verdict = &verdict};
-    enum kist_status status;
+    enum kist_status status = gather(&check);
 
-    check.directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (check.directory < 0)
-        return KIST_IO;
-    status = check_files(&check);
+    if (status == KIST_OK) {
+        check.has_seal = wal_seal_read(check.directory, &check.seal);
+        status = judge(&check);
+    }
     if (status == KIST_OK)
         *out_verdict = verdict;
-    free(check.listing.logs);
-    close(check.directory);
+    clear(&check);
     return status;
 }
 
@@ -433,19 +448,15 @@ static enum kist_status sync_log(const struct check *check,
     return KIST_OK;
 }
 
-static enum kist_status describe(struct check *check, struct wal_seal *seal)
+static enum kist_status describe(const struct check *check,
+                                 struct wal_seal *seal)
 {
     char name[NAME_ROOM];
     struct stat about;
-    enum kist_status status = list(check->path, &check->listing);
+    enum kist_status status = sync_log(check, seal);
 
-    if (status == KIST_OK)
-        status = read_current(check);
-    if (status == KIST_OK)
-        status = sync_log(check, seal);
     if (status != KIST_OK)
         return status;
-
     seal->manifest = check->manifest;
     manifest_name(name, seal->manifest);
     if (fstatat(check->directory, name, &about, 0) != 0)
@@ -458,13 +469,16 @@ void wal_check_seal(const char *path)
 {
     struct wal_verdict verdict = {0};
     struct check check = {.path = path, .verdict = &verdict};
-    struct wal_seal seal = {0};
 
-    check.directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (check.directory < 0)
-        return;
-    if (describe(&check, &seal) == KIST_OK)
-        wal_seal_write(check.directory, &seal);
-    free(check.listing.logs);
-    close(check.directory);
+    /*
+     * Judged as the next open will: a compaction that failed in the
+     * background may have left half an edit in the MANIFEST, which is
+     * harmless but not in good order.
+     */
+    check.has_seal =
+        gather(&check) == KIST_OK && describe(&check, &check.seal) == KIST_OK;
+    if (check.has_seal && judge(&check) == KIST_OK &&
+        verdict.damage == WAL_WHOLE)
+        wal_seal_write(check.directory, &check.seal);
+    clear(&check);
 }

@@ -49,10 +49,10 @@ KIST_CHECKED enum kist_status wal_check(const char *path,
                                         struct wal_verdict *out_verdict);
 
 /*
- * Seals a directory that LevelDB has just closed without an error. Syncs the
- * log first: unsynced writes in it are durable from then on. If any of this
- * fails there is no seal, and the next check knows only as much as after a
- * crash.
+ * Seals a directory that LevelDB has just closed, if all in it is in order.
+ * Syncs the log first: unsynced writes in it are durable from then on. If any
+ * of this fails there is no seal, and the next check knows only as much as
+ * after a crash.
  */
 void wal_check_seal(const char *path);
 

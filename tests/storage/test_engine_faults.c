@@ -231,6 +231,34 @@ Test(engine_faults, recovery_that_fails_can_be_repeated)
     fail_recovery(FAULT_RENAME);
 }
 
+/* A compaction fails unseen, if nobody writes any more before the close. */
+static void fail_compaction(enum fault_call call, enum fault_life life)
+{
+    struct engine *engine;
+    bool fired = true;
+
+    for (unsigned nth = 0; fired; nth++) {
+        cr_assert(eq(int, open_engine(&engine), KIST_OK));
+        for (unsigned i = 0; i < BATCHES; i++)
+            cr_assert(eq(int, write_batch(engine, i), KIST_OK));
+        fault_arm(call, nth, life, ENOSPC);
+        engine->ops->compact(engine);
+        engine->ops->close(engine);
+        fired = fault_disarm();
+        expect_acknowledged(BATCHES, nth);
+        scratch_remove_tree(path);
+    }
+}
+
+Test(engine_faults, a_failed_compaction_loses_nothing)
+{
+    fail_compaction(FAULT_WRITE, FAULT_ONCE);
+    fail_compaction(FAULT_WRITE, FAULT_LASTING);
+    fail_compaction(FAULT_SYNC, FAULT_ONCE);
+    fail_compaction(FAULT_SYNC, FAULT_LASTING);
+    fail_compaction(FAULT_OPEN, FAULT_LASTING);
+}
+
 /*
  * Why the engine refuses to go on. If this ever fails, LevelDB has been
  * repaired, and the refusal may be thought over.
