@@ -129,7 +129,7 @@ const char *many(size_t size, char byte)
     return made;
 }
 
-void send_raw_bytes(struct view request)
+static void begin(struct view request)
 {
     char start[sizeof scene.asked];
     size_t n = request.size < sizeof start ? request.size : sizeof start - 1;
@@ -138,8 +138,19 @@ void send_raw_bytes(struct view request)
     start[n] = '\0';
     remember(start);
     reconnect();
+    http_answer_free(&scene.answer);
     http_send(&scene.http, request);
-    http_read(&scene.http, HTTP_WITH_BODY, &scene.answer);
+}
+
+void begin_raw(const char *request)
+{
+    begin(view_of(request));
+}
+
+void send_raw_bytes(struct view request)
+{
+    begin(request);
+    hear();
 }
 
 void send_raw(const char *request)

@@ -57,7 +57,8 @@ const char *many(size_t size, char byte);
 /* Raw bytes on a fresh connection, then the first answer. */
 void send_raw(const char *request);
 void send_raw_bytes(struct view request);
-void hear(void); /* The next answer. */
+void begin_raw(const char *request); /* Without waiting for the answer. */
+void hear(void);                     /* The next answer. */
 
 /* Of the last answer. */
 void expect_status(unsigned status);

@@ -246,9 +246,8 @@ Test(bodies, an_endless_chunked_body_is_cut_off)
     const char *chunk = text("10000\r\n%s\r\n", many(0x10000, '1'));
     int taken = 0;
 
-    reconnect();
-    http_send_text(&scene.http, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n" JSON
-                                "Transfer-Encoding: chunked\r\n\r\n");
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\n" JSON
+              "Transfer-Encoding: chunked\r\n\r\n");
     while (taken < 1000 && http_send_text(&scene.http, chunk))
         taken++;
     /* The limit, as much again, and what the two sockets hold. */

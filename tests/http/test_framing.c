@@ -278,13 +278,11 @@ Test(framing, a_chunked_body_with_trailers_is_taken_without_them)
 
 Test(framing, a_request_cut_within_its_body_stores_nothing)
 {
-    reconnect();
-    http_send_text(&scene.http, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
-                                "Content-Length: 10\r\n\r\n123");
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+              "Content-Length: 10\r\n\r\n123");
     http_close(&scene.http);
-    reconnect();
-    http_send_text(&scene.http, "PUT /kv/b HTTP/1.1\r\nHost: a\r\n"
-                                "Transfer-Encoding: chunked\r\n\r\n3\r\n123");
+    begin_raw("PUT /kv/b HTTP/1.1\r\nHost: a\r\n"
+              "Transfer-Encoding: chunked\r\n\r\n3\r\n123");
     http_close(&scene.http);
     expect_nothing_stored();
 }
@@ -359,7 +357,7 @@ Test(framing, other_versions_of_http_are_not_supported)
 
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         send_raw(starts[i]);
-        cr_expect(eq(uint, scene.answer.status, 505), "%s", starts[i]);
+        expect_status(505);
         expect_closed();
     }
 }
@@ -474,10 +472,9 @@ Test(framing, a_request_in_single_bytes_is_understood)
 
 Test(framing, an_expected_100_comes_before_the_body)
 {
-    reconnect();
-    http_send_text(&scene.http, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
-                                "Expect: 100-continue\r\n"
-                                "Content-Length: 3\r\n\r\n");
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+              "Expect: 100-continue\r\n"
+              "Content-Length: 3\r\n\r\n");
     hear();
     expect_status(100);
     http_send_text(&scene.http, "123");

@@ -76,13 +76,16 @@ Test(patches, numbers_beside_the_patch_keep_their_digits)
     expect_body("123456789012345678901234567890");
 }
 
-Test(patches, an_absent_key_cannot_be_patched)
+Test(patches, a_merge_patch_makes_an_absent_key_and_a_json_patch_does_not)
 {
-    ask("PATCH /kv/a", MERGE, "{\"a\":1}");
-    expect_problem(404, "not-found");
     ask("PATCH /kv/a", PATCH, "[]");
     expect_problem(404, "not-found");
+    ask("PATCH /kv/a", PATCH, "[{\"op\":\"add\",\"path\":\"\",\"value\":1}]");
+    expect_problem(404, "not-found");
     expect_nothing_stored();
+    ask("PATCH /kv/a", MERGE, "{\"a\":1,\"b\":null}");
+    expect_status(201);
+    expect_document("{\"a\":1}");
 }
 
 Test(patches, a_value_that_is_no_json_cannot_be_patched)

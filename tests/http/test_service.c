@@ -85,9 +85,8 @@ Test(service, an_idle_server_stops_at_once)
 
 Test(service, a_request_in_flight_is_finished_before_the_stop)
 {
-    reconnect();
-    http_send_text(&scene.http, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
-                                "Content-Length: 3\r\n\r\n12");
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+              "Content-Length: 3\r\n\r\n12");
     /* The head is there for sure once another connection was served. */
     expect_well();
     kill(scene.kistd.pid, SIGTERM);

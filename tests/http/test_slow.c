@@ -137,9 +137,8 @@ Test(slow, a_body_below_the_rate_is_cut_off, .init = NULL)
                                         "--idle-timeout", "60s", NULL};
 
     scene_open_with(flags);
-    reconnect();
-    http_send_text(&scene.http, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
-                                "Content-Length: 100000\r\n\r\n");
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+              "Content-Length: 100000\r\n\r\n");
     uint64_t took_ms = trickle(many(100000, '1'));
     cr_expect(ge(u64, took_ms, 9000));
     cr_expect(le(u64, took_ms, 16000));

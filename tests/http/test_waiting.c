@@ -14,12 +14,10 @@ TestSuite(waiting, .init = scene_open, .fini = scene_close, .timeout = 60);
 /* On the scene's connection; its answer is heard later. */
 static void begin_wait(const char *tag, int seconds)
 {
-    reconnect();
-    http_send_text(&scene.http,
-                   text("GET /kv/a HTTP/1.1\r\nHost: a\r\nPrefer: wait=%d\r\n"
-                        "%s%s%s\r\n",
-                        seconds, tag != NULL ? "If-None-Match: " : "",
-                        tag != NULL ? tag : "", tag != NULL ? "\r\n" : ""));
+    begin_raw(text("GET /kv/a HTTP/1.1\r\nHost: a\r\nPrefer: wait=%d\r\n"
+                   "%s%s%s\r\n",
+                   seconds, tag != NULL ? "If-None-Match: " : "",
+                   tag != NULL ? tag : "", tag != NULL ? "\r\n" : ""));
 }
 
 static void expect_silence(int ms)

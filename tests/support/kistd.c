@@ -104,7 +104,8 @@ void kistd_prepare(struct kistd *kistd, const char *parent)
         parent = temporary != NULL ? temporary : "/tmp";
     *kistd = (struct kistd){0};
     if ((size_t)snprintf(kistd->directory, sizeof kistd->directory,
-                         "%s/kist-XXXXXX", parent) >= sizeof kistd->directory ||
+                         "%s/kistd-XXXXXX",
+                         parent) >= sizeof kistd->directory ||
         mkdtemp(kistd->directory) == NULL)
         give_up("no directory below %s: %s", parent, strerror(errno));
 }
