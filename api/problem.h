@@ -34,6 +34,7 @@ enum problem {
     PROBLEM_RANGE,              /* 416, with Content-Range */
     PROBLEM_UNPROCESSABLE,      /* 422: understood but impossible */
     PROBLEM_CONFIRM_REQUIRED,   /* 428: DELETE /kv without confirm= */
+    PROBLEM_HEAD_TOO_LARGE,     /* 431 */
     PROBLEM_CORRUPT,            /* 500: stored bytes failed their checksum */
     PROBLEM_INTERNAL,           /* 500 */
     PROBLEM_NOT_IMPLEMENTED,    /* 501: transfer coding, unknown method */

@@ -73,6 +73,9 @@ enum parameter {
     PARAMETERS
 };
 
+/* "count" for PARAMETER_COUNT_ONLY. */
+const char *parameter_name(enum parameter parameter);
+
 struct api;      /* api/api.h: what all handlers share. */
 struct api_loop; /* api/api.h: what the handlers of one loop share. */
 struct route;    /* api/router.h */
@@ -98,9 +101,20 @@ struct request {
     /* A handler's own state while it waits; freed with the request. */
     void *work;
     void (*work_free)(void *work);
+
+    /*
+     * A handler that waits for something which may never come (a change of a
+     * key) sets this. It is called at most once, when the node stops or the
+     * client is gone: the handler forgets the request and must not reply any
+     * more. Without it the request is waited for (a commit in flight).
+     */
+    void (*abandon)(struct request *request);
 };
 
-/* The body's memory, from now on the caller's: ends in blob_free(). */
+/*
+ * The body's memory, from now on the caller's: ends in blob_free(). It counts
+ * against --body-memory until the request ends.
+ */
 struct blob request_take_body(struct request *request);
 
 static inline bool request_has(const struct request *request,

@@ -3,6 +3,11 @@
  *
  * The query parameters a row names are all it accepts; the size a client may
  * send stands beside it. tests/api compares the table with openapi.yaml.
+ *
+ * HEAD and OPTIONS have no rows: HEAD runs the row of GET, whose bytes then
+ * stay here, and OPTIONS is answered from the table itself (api/exchange.c).
+ *
+ * The table is api/routes.c, alone in its file: a test brings its own.
  */
 #ifndef KIST_API_ROUTER_H
 #define KIST_API_ROUTER_H
@@ -37,9 +42,6 @@ struct route {
 extern const struct route routes[];
 extern const size_t routes_count;
 
-/* "count" for PARAMETER_COUNT_ONLY. */
-const char *parameter_name(enum parameter parameter);
-
 enum route_match {
     ROUTE_FOUND,
     ROUTE_NO_PATH,   /* 404 */
@@ -50,5 +52,11 @@ enum route_match {
 enum route_match route_find(enum method method, struct view path,
                             const struct route **out_route,
                             unsigned *out_allowed);
+
+/* What follows "/kv/", still encoded; data NULL where a row has no key. */
+struct view route_key(const struct route *route, struct view path);
+
+/* Every method that some row takes, HEAD and OPTIONS too. */
+unsigned route_all_methods(void);
 
 #endif

@@ -1,0 +1,66 @@
+#include "api/problem.h"
+
+#include <assert.h>
+
+static const struct problem_row rows[PROBLEM_COUNT] = {
+    [PROBLEM_MALFORMED_REQUEST] = {"malformed-request",
+                                   "The request is not well-formed HTTP", 400},
+    [PROBLEM_INVALID_KEY] = {"invalid-key", "The key is not allowed", 400},
+    [PROBLEM_INVALID_PARAMETER] = {"invalid-parameter",
+                                   "A query parameter is not allowed", 400},
+    [PROBLEM_INVALID_HEADER] = {"invalid-header",
+                                "A request header is not allowed", 400},
+    [PROBLEM_INVALID_JSON] = {"invalid-json", "The body is not valid JSON",
+                              400},
+    [PROBLEM_EMPTY_BODY] = {"empty-body", "The request has no body", 400},
+    [PROBLEM_NOT_FOUND] = {"not-found", "The key has no value", 404},
+    [PROBLEM_NO_SUCH_PATH] = {"no-such-path", "Nothing is served at this path",
+                              404},
+    [PROBLEM_NO_SUCH_PART] = {"no-such-part",
+                              "The pointer leads to nothing in the value", 404},
+    [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed",
+                                    "The path does not take this method", 405},
+    [PROBLEM_NOT_ACCEPTABLE] = {"not-acceptable",
+                                "No accepted media type can be given", 406},
+    [PROBLEM_TIMEOUT] = {"timeout", "The request took too long to arrive", 408},
+    [PROBLEM_WRONG_TYPE] = {"wrong-type",
+                            "The value is not of the type this needs", 409},
+    [PROBLEM_PATCH_TEST_FAILED] = {"patch-test-failed",
+                                   "A test of the patch did not hold", 409},
+    [PROBLEM_COUNT_CHANGED] = {"count-changed",
+                               "The confirmed count is not the count", 409},
+    [PROBLEM_CLOCK] = {"clock", "A version is too far in the future", 409},
+    [PROBLEM_CONDITION_FAILED] = {"condition-failed",
+                                  "The condition does not hold", 412},
+    [PROBLEM_BODY_TOO_LARGE] = {"body-too-large", "The body is too large", 413},
+    [PROBLEM_KEY_TOO_LONG] = {"key-too-long", "The key is too long", 414},
+    [PROBLEM_MEDIA_TYPE] = {"media-type", "The media type is not supported",
+                            415},
+    [PROBLEM_RANGE] = {"range", "The range lies outside the value", 416},
+    [PROBLEM_UNPROCESSABLE] = {"unprocessable",
+                               "The request is understood but impossible", 422},
+    [PROBLEM_CONFIRM_REQUIRED] = {"confirm-required",
+                                  "The deletion must be confirmed", 428},
+    [PROBLEM_HEAD_TOO_LARGE] = {"head-too-large",
+                                "The request headers are too large", 431},
+    [PROBLEM_CORRUPT] = {"corrupt", "Stored bytes failed their checksum", 500},
+    [PROBLEM_INTERNAL] = {"internal", "The node failed", 500},
+    [PROBLEM_NOT_IMPLEMENTED] = {"not-implemented",
+                                 "The node does not implement this", 501},
+    [PROBLEM_BUSY] = {"busy", "The node is busy", 503},
+    [PROBLEM_STOPPING] = {"stopping", "The node is stopping", 503},
+    [PROBLEM_UNAVAILABLE] = {"unavailable", "The storage is not available",
+                             503},
+    [PROBLEM_OUTCOME_UNKNOWN] = {"outcome-unknown",
+                                 "It is unknown whether the write survives",
+                                 504},
+    [PROBLEM_VERSION] = {"http-version", "The HTTP version is not supported",
+                         505},
+    [PROBLEM_DISK_FULL] = {"disk-full", "The disk is full", 507},
+};
+
+const struct problem_row *problem_row(enum problem problem)
+{
+    assert(problem < PROBLEM_COUNT && rows[problem].slug != NULL);
+    return &rows[problem];
+}
