@@ -1,9 +1,14 @@
 /*
  * api - what all handlers work with. Filled by service/main.c.
+ *
+ * HTTP itself (server, connections, exchanges) knows neither the store nor
+ * the commit queue: it calls the three loop hooks below, and handlers reach
+ * the rest through request->api and request->api_loop.
  */
 #ifndef KIST_API_API_H
 #define KIST_API_API_H
 
+#include "api/health.h"
 #include "api/request.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -20,21 +25,38 @@ struct api {
     /* Set before the server opens, then read-only. All kept. */
     const struct settings *settings;
     struct log *log;
-    struct metrics *metrics;
+    struct metrics *metrics; /* NULL: HTTP's own series are not registered. */
     struct store *store;
     struct commit *commit;
     struct waiters *waiters;
-    size_t loops;
+    size_t loops; /* At least 1. */
+
+    /* What /readyz asks, in this order. */
+    const struct health_check *checks;
+    size_t checks_count;
+
+    /*
+     * Each may be NULL. loop_begin and loop_end run on the thread that opens
+     * and closes the server, while that loop's thread does not run yet, or no
+     * longer; loop_end only after loop_begin gave KIST_OK.
+     *
+     * turn_end runs on the loop at the end of every turn, after all requests
+     * of that turn were handled: what they collected is handed on there.
+     * Handlers may be replied to from within.
+     */
+    enum kist_status (*loop_begin)(struct api_loop *api_loop);
+    void (*turn_end)(struct api_loop *api_loop);
+    void (*loop_end)(struct api_loop *api_loop);
 
     atomic_bool stopping; /* Set once: new requests get 503. */
 };
 
-/* One a loop, made by api_loop_open on the loop's behalf. */
+/* One a loop. The hooks and handlers of that loop may use lane as they like. */
 struct api_loop {
     struct api *api;
     struct loop *loop;
-    size_t index;             /* 0 .. api->loops - 1 */
-    struct commit_lane *lane; /* Flushed by the server at each turn's end. */
+    size_t index; /* 0 .. api->loops - 1 */
+    struct commit_lane *lane;
 };
 
 #endif

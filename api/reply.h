@@ -16,12 +16,18 @@
 void reply_header(struct request *request, const char *name, const char *format,
                   ...) KIST_PRINTF(3, 4);
 
+/* Allow, with what route_find() said the path takes. */
+void reply_allow(struct request *request);
+
+/* 304 takes reply_bytes() instead: its headers are those of the value. */
 void reply_empty(struct request *request, unsigned code);
 
 /*
  * body lies inside *owner, whose memory is taken, also on failure. On HEAD
  * and 304 the headers go out as for GET and the bytes stay. The memory counts
- * against --body-memory above 64 KiB; if there is none, the answer is 503.
+ * against --body-memory above 64 KiB; if there is none, the answer is 503,
+ * except on a route that writes. Adds nosniff and Content-Security-Policy:
+ * sandbox, since the bytes and their type may be a client's.
  */
 void reply_bytes(struct request *request, unsigned code, const char *media_type,
                  struct blob *owner, struct view body);

@@ -1,0 +1,109 @@
+/*
+ * exchange - one request and its answer, as libmicrohttpd drives them.
+ *
+ *     request line   exchange_open      a record from the loop's spare ones
+ *     head           first call         checks; a refusal, or
+ *     body           calls with bytes   collected within limit and budget
+ *     whole          final call         the handler runs
+ *     answer         final call again   if the handler kept the request
+ *     sent           exchange_close
+ *
+ * A refusal is queued in the first call only where the connection is to end
+ * with it (libmicrohttpd then closes): after a framing fault, and where the
+ * body that would have to be read first is long or waits for 100 Continue.
+ * Otherwise a short body is read and thrown away, the client gets its answer
+ * surely and the connection lives on.
+ *
+ * Threads: all on the loop.
+ */
+#ifndef KIST_API_EXCHANGE_H
+#define KIST_API_EXCHANGE_H
+
+#include "api/http_loop.h"
+#include "api/request.h"
+#include "base/bytes.h"
+
+#include <microhttpd.h>
+
+enum exchange_state {
+    EXCHANGE_HEAD,       /* The request line is there. */
+    EXCHANGE_BODY,       /* The head is good, the body comes in. */
+    EXCHANGE_DISCARDING, /* Refused; the rest of the body is thrown away. */
+    EXCHANGE_RUNNING,    /* The handler is on the stack. */
+    EXCHANGE_PARKED,     /* Suspended until the reply. */
+    EXCHANGE_ANSWERED,   /* Replied to; the final call will queue it. */
+    EXCHANGE_SENDING,    /* Queued: libmicrohttpd has it. */
+    EXCHANGE_BROKEN,     /* No answer can be made: cut the connection. */
+};
+
+enum { EXCHANGE_FIELDS = 24 };
+
+/* A response header that waits for its response. */
+struct exchange_field {
+    const char *name;
+    size_t at; /* Of its value, ended by NUL, in field_text. */
+};
+
+struct exchange {
+    struct request request;
+    struct http_loop *http_loop;
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    enum exchange_state state;
+    struct exchange *previous_parked;
+    struct exchange *next_parked; /* Also links the spare ones. */
+
+    /* The head. */
+    struct view target; /* As sent; intact up to the first '?'. */
+    struct view path;
+    struct view query; /* A copy: libmicrohttpd writes into the original. */
+    unsigned target_fault;
+    unsigned allowed; /* Methods, where there is an Allow to send. */
+    struct blob decoded;
+    char drawn_id[HTTP_LOOP_ID_SIZE];
+
+    /* The body. */
+    struct blob body;
+    uint64_t body_limit;
+    const char *body_limit_name;
+    uint64_t body_length; /* Announced; 0 if chunked. */
+    uint64_t body_taken;  /* From the budget. */
+    uint64_t discarded;
+
+    /* The answer. */
+    struct exchange_field fields[EXCHANGE_FIELDS];
+    size_t nfields;
+    struct blob field_text;
+    struct blob members; /* JSON members of the problem to come. */
+    struct MHD_Response *response;
+    unsigned code;
+    uint64_t answer_size;
+};
+
+/* The four callbacks of a daemon; cls is the struct http_loop. */
+void *exchange_open(void *cls, const char *target,
+                    struct MHD_Connection *connection);
+enum MHD_Result exchange_call(void *cls, struct MHD_Connection *connection,
+                              const char *url, const char *method,
+                              const char *version, const char *upload,
+                              size_t *upload_size, void **state);
+void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
+                    enum MHD_RequestTerminationCode how);
+
+/*
+ * The answer, from the reply that made it. Takes response; NULL: it could not
+ * be made, and the connection is cut. size is for counting.
+ */
+void exchange_answer(struct exchange *exchange, unsigned code,
+                     struct MHD_Response *response, uint64_t size);
+
+/* Let go of a parked request that can be let go of, with 503. */
+void exchange_abandon(struct exchange *exchange);
+
+/* The same for a client that is gone: cut. */
+void exchange_cut(struct exchange *exchange);
+
+/* Frees a spare one. */
+void exchange_free(struct exchange *exchange);
+
+#endif

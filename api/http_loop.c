@@ -1,0 +1,528 @@
+#include "api/http_loop.h"
+
+#include "api/exchange.h"
+#include "api/feed.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 1000,
+    /* More would be mapped and unmapped for each connection. */
+    POOL_SIZE = 32 * 1024,
+    EVICT_TRIES = 16,
+};
+
+#define OWNER(task_pointer, type, member)                                      \
+    ((type *)(void *)((char *)(task_pointer)-offsetof(type, member)))
+
+/* A connection on its way from the acceptor; frees itself on arrival. */
+struct arrival {
+    struct loop_task task;
+    struct http_loop *loop;
+    struct connection *connection;
+    struct sockaddr_storage address;
+    socklen_t size;
+};
+
+struct eviction {
+    struct loop_task task;
+    struct http_loop *loop;
+};
+
+static struct connection_list *list_of(struct http_loop *loop,
+                                       const struct connection *connection)
+{
+    bool idle = connection->phase == CONNECTION_IDLE ||
+                connection->phase == CONNECTION_HEAD;
+
+    return idle ? &loop->idle : &loop->busy;
+}
+
+/* Only this loop writes it, so a plain load and store are enough. */
+static void count_idle(struct http_loop *loop, size_t change)
+{
+    size_t n = atomic_load_explicit(&loop->nidle, memory_order_relaxed);
+
+    atomic_store_explicit(&loop->nidle, n + change, memory_order_relaxed);
+}
+
+static void add_to_list(struct http_loop *loop, struct connection *connection)
+{
+    struct connection_list *list = list_of(loop, connection);
+
+    connection_list_add(list, connection);
+    if (list == &loop->idle)
+        count_idle(loop, 1);
+}
+
+static void remove_from_list(struct http_loop *loop,
+                             struct connection *connection)
+{
+    struct connection_list *list = list_of(loop, connection);
+
+    connection_list_remove(list, connection);
+    if (list == &loop->idle)
+        count_idle(loop, SIZE_MAX);
+}
+
+void http_loop_enter(struct http_loop *loop, struct connection *connection,
+                     enum connection_phase phase, uint64_t now_ns)
+{
+    remove_from_list(loop, connection);
+    connection_enter(connection, phase, now_ns);
+    add_to_list(loop, connection);
+}
+
+static void forget(struct http_loop *loop, struct connection *connection)
+{
+    census_leave(loop->shared->census, connection->address);
+    atomic_fetch_sub_explicit(&loop->nconnections, 1, memory_order_relaxed);
+    gauge_add(&loop->shared->stats->connections, -1);
+    free(connection);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_loop *loop = cls;
+
+    (void)mhd;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        assert(loop->arriving != NULL);
+        *context = loop->arriving;
+        loop->arriving = NULL;
+        add_to_list(loop, *context);
+        return;
+    }
+    remove_from_list(loop, *context);
+    forget(loop, *context);
+}
+
+static void on_arrival(struct loop_task *task)
+{
+    struct arrival *arrival = OWNER(task, struct arrival, task);
+    struct http_loop *loop = arrival->loop;
+    struct connection *connection = arrival->connection;
+
+    connection->since_ns = clock_mono_ns();
+    if (loop->state >= HTTP_LOOP_STOPPING) {
+        close(connection->descriptor);
+        forget(loop, connection);
+    } else {
+        loop->arriving = connection;
+        /* The descriptor is libmicrohttpd's now, whatever it answers. */
+        enum MHD_Result added = MHD_add_connection(
+            loop->daemon, connection->descriptor,
+            (const struct sockaddr *)&arrival->address, arrival->size);
+
+        if (added == MHD_NO)
+            counter_add(&loop->shared->stats->refused[HTTP_REFUSED_FAILED], 1);
+        if (loop->arriving != NULL)
+            forget(loop, connection);
+        loop->arriving = NULL;
+    }
+    free(arrival);
+}
+
+bool http_loop_hand_over(struct http_loop *loop, int descriptor,
+                         const struct sockaddr *address, socklen_t size,
+                         struct census_address counted)
+{
+    struct arrival *arrival = calloc(1, sizeof(*arrival));
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    if (arrival == NULL || connection == NULL) {
+        free(arrival);
+        free(connection);
+        return false;
+    }
+    assert(size <= sizeof(arrival->address));
+    connection->descriptor = descriptor;
+    connection->address = counted;
+    arrival->task.run = on_arrival;
+    arrival->loop = loop;
+    arrival->connection = connection;
+    memcpy(&arrival->address, address, size);
+    arrival->size = size;
+    atomic_fetch_add_explicit(&loop->nconnections, 1, memory_order_relaxed);
+    gauge_add(&loop->shared->stats->connections, 1);
+    loop_post(loop->loop, &arrival->task);
+    return true;
+}
+
+static void end(struct http_loop *loop, struct connection *connection,
+                enum http_end why)
+{
+    if (connection->ended)
+        return;
+    counter_add(&loop->shared->stats->ended[why], 1);
+    connection_end(connection);
+}
+
+/* One whose request is on its way already is not idle: leave it. */
+static void on_eviction(struct loop_task *task)
+{
+    struct eviction *eviction = OWNER(task, struct eviction, task);
+    struct http_loop *loop = eviction->loop;
+    struct connection *connection = loop->idle.first;
+    size_t tries = 0;
+
+    free(eviction);
+    while (connection != NULL && tries < EVICT_TRIES) {
+        if (!connection->ended) {
+            tries++;
+            if (connection_is_quiet(connection)) {
+                end(loop, connection, HTTP_END_EVICTED);
+                return;
+            }
+        }
+        connection = connection->next;
+    }
+}
+
+void http_loop_evict(struct http_loop *loop)
+{
+    struct eviction *eviction = calloc(1, sizeof(*eviction));
+
+    if (eviction == NULL)
+        return; /* The cap is a little softer then, for one connection. */
+    eviction->task.run = on_eviction;
+    eviction->loop = loop;
+    loop_post(loop->loop, &eviction->task);
+}
+
+static void check_deadlines(struct http_loop *loop,
+                            struct connection_list *list, uint64_t now_ns)
+{
+    const struct settings *settings = loop->shared->api->settings;
+    enum http_end why;
+
+    for (struct connection *connection = list->first; connection != NULL;
+         connection = connection->next) {
+        if (!connection->ended &&
+            connection_overdue(connection, settings, now_ns, &why))
+            end(loop, connection, why);
+    }
+}
+
+/* Nobody reads the answer of a wait whose client is gone. */
+static void cut_deserted(struct http_loop *loop)
+{
+    struct exchange *next;
+
+    for (struct exchange *exchange = loop->parked; exchange != NULL;
+         exchange = next) {
+        next = exchange->next_parked;
+        if (exchange->request.abandon != NULL &&
+            connection_is_gone(exchange->connection))
+            exchange_cut(exchange);
+    }
+}
+
+static void on_tick(void *ctx)
+{
+    struct http_loop *loop = ctx;
+    uint64_t now_ns = clock_mono_ns();
+
+    check_deadlines(loop, &loop->idle, now_ns);
+    check_deadlines(loop, &loop->busy, now_ns);
+    cut_deserted(loop);
+    loop_timer_set(loop->tick, TICK_MS);
+}
+
+static void abandon_parked(struct http_loop *loop)
+{
+    struct exchange *next;
+
+    for (struct exchange *exchange = loop->parked; exchange != NULL;
+         exchange = next) {
+        next = exchange->next_parked;
+        if (exchange->request.abandon != NULL)
+            exchange_abandon(exchange);
+    }
+}
+
+static void end_idle(struct http_loop *loop)
+{
+    for (struct connection *connection = loop->idle.first; connection != NULL;
+         connection = connection->next) {
+        if (!connection->ended && connection->phase == CONNECTION_IDLE &&
+            connection_is_quiet(connection))
+            end(loop, connection, HTTP_END_STOPPING);
+    }
+}
+
+static void on_drain(struct loop_task *task)
+{
+    struct http_loop *loop = OWNER(task, struct http_loop, drain_task);
+
+    assert(loop->state == HTTP_LOOP_SERVING);
+    loop->state = HTTP_LOOP_DRAINING;
+    abandon_parked(loop);
+}
+
+void http_loop_drain(struct http_loop *loop)
+{
+    loop_post(loop->loop, &loop->drain_task);
+}
+
+static void on_stop(struct loop_task *task)
+{
+    struct http_loop *loop = OWNER(task, struct http_loop, stop_task);
+
+    assert(loop->state < HTTP_LOOP_STOPPING);
+    loop->state = HTTP_LOOP_STOPPING;
+    abandon_parked(loop);
+    feed_cut_all(loop);
+}
+
+void http_loop_stop(struct http_loop *loop)
+{
+    loop_post(loop->loop, &loop->stop_task);
+}
+
+/* libmicrohttpd aborts if it is stopped with a suspended connection. */
+static void stop_if_possible(struct http_loop *loop)
+{
+    feed_cut_all(loop);
+    if (loop->parked != NULL || loop->run_needed)
+        return;
+    loop->state = HTTP_LOOP_STOPPED;
+    loop_watch_close(loop->watch);
+    loop_timer_close(loop->again);
+    loop_timer_close(loop->tick);
+    loop->watch = NULL;
+    loop->again = NULL;
+    loop->tick = NULL;
+    MHD_stop_daemon(loop->daemon);
+    loop->daemon = NULL;
+    loop_stop(loop->loop);
+}
+
+static void run(struct http_loop *loop)
+{
+    loop->run_needed = false;
+    MHD_run(loop->daemon);
+}
+
+static void on_ready(void *ctx, unsigned readiness)
+{
+    (void)readiness;
+    run(ctx);
+}
+
+static void on_again(void *ctx)
+{
+    run(ctx);
+}
+
+void http_loop_wake(struct http_loop *loop)
+{
+    loop->run_needed = true;
+}
+
+/* Does libmicrohttpd have work that no descriptor will tell about? */
+static void schedule(struct http_loop *loop)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+    bool pending = loop->run_needed;
+
+    if (MHD_get_timeout(loop->daemon, &timeout) == MHD_YES)
+        pending = true; /* It keeps no other deadlines here. */
+    if (pending)
+        loop_timer_set(loop->again, 0);
+}
+
+static void on_turn_end(void *ctx)
+{
+    struct http_loop *loop = ctx;
+    const struct api *api = loop->shared->api;
+
+    if (loop->daemon != NULL && loop->run_needed)
+        run(loop);
+    if (api->turn_end != NULL)
+        api->turn_end(&loop->api_loop);
+    if (loop->daemon == NULL)
+        return;
+    if (loop->state == HTTP_LOOP_DRAINING)
+        end_idle(loop);
+    if (loop->state == HTTP_LOOP_STOPPING)
+        stop_if_possible(loop);
+    if (loop->daemon != NULL)
+        schedule(loop);
+}
+
+void http_loop_draw_id(struct http_loop *loop, char text[HTTP_LOOP_ID_SIZE])
+{
+    /* xorshift128+: ids need to differ, not to be secret. */
+    uint64_t a = loop->id_state[0];
+    uint64_t b = loop->id_state[1];
+
+    loop->id_state[0] = b;
+    a ^= a << 23;
+    a ^= a >> 17;
+    a ^= b ^ (b >> 26);
+    loop->id_state[1] = a;
+
+    uint64_t number = a + b;
+
+    for (size_t i = 0; i < HTTP_LOOP_ID_SIZE - 1; i++) {
+        text[i] = "0123456789abcdef"[number & 15];
+        number >>= 4;
+    }
+    text[HTTP_LOOP_ID_SIZE - 1] = '\0';
+}
+
+static enum kist_status seed_ids(struct http_loop *loop)
+{
+    if (getrandom(loop->id_state, sizeof(loop->id_state), 0) !=
+        (ssize_t)sizeof(loop->id_state))
+        return KIST_IO;
+    loop->id_state[0] |= 1; /* All zeros would stay zeros. */
+    return KIST_OK;
+}
+
+/* Percent-decoding is ours (api/target.h): leave the text as it is. */
+static size_t keep_encoding(void *cls, struct MHD_Connection *connection,
+                            char *text)
+{
+    (void)cls;
+    (void)connection;
+    return strlen(text);
+}
+
+static void __attribute__((format(printf, 2, 0)))
+on_message(void *cls, const char *format, va_list values)
+{
+    struct http_loop *loop = cls;
+    struct log_line line =
+        log_begin(loop->shared->api->log, LOG_DEBUG, "http.library");
+    char text[512];
+    int size;
+
+    if (line.log == NULL)
+        return;
+    size = vsnprintf(text, sizeof(text), format, values);
+    if (size >= 0)
+        log_text(&line, "message", view_of(text));
+    log_end(&line);
+}
+
+static enum kist_status start_daemon(struct http_loop *loop)
+{
+    loop->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, exchange_call, loop, MHD_OPTION_EXTERNAL_LOGGER,
+        on_message, loop, /* Must be first. */
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_close, loop,
+        MHD_OPTION_URI_LOG_CALLBACK, exchange_open, loop,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoding, loop,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)POOL_SIZE, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
+    return loop->daemon == NULL ? KIST_IO : KIST_OK;
+}
+
+static enum kist_status watch_daemon(struct http_loop *loop)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+    assert(info != NULL);
+    return loop_watch_open(loop->loop, info->epoll_fd, LOOP_READABLE, on_ready,
+                           loop, &loop->watch);
+}
+
+static enum kist_status open_parts(struct http_loop *loop)
+{
+    const struct api *api = loop->shared->api;
+    char name[16];
+    int size = snprintf(name, sizeof(name), "http-%zu", loop->api_loop.index);
+
+    assert(size > 0 && (size_t)size < sizeof(name));
+
+    enum kist_status status = loop_open(name, &loop->loop);
+
+    if (status == KIST_OK)
+        status = seed_ids(loop);
+    if (status == KIST_OK)
+        status = loop_timer_open(loop->loop, on_again, loop, &loop->again);
+    if (status == KIST_OK)
+        status = loop_timer_open(loop->loop, on_tick, loop, &loop->tick);
+    if (status == KIST_OK)
+        status = start_daemon(loop);
+    if (status == KIST_OK)
+        status = watch_daemon(loop);
+    loop->api_loop.loop = loop->loop;
+    if (status == KIST_OK && api->loop_begin != NULL)
+        status = api->loop_begin(&loop->api_loop);
+    loop->begun = status == KIST_OK;
+    return status;
+}
+
+enum kist_status http_loop_open(struct http_shared *shared, size_t index,
+                                struct http_loop **out_loop)
+{
+    struct http_loop *loop = calloc(1, sizeof(*loop));
+
+    if (loop == NULL)
+        return KIST_NO_MEMORY;
+    loop->shared = shared;
+    loop->api_loop.api = shared->api;
+    loop->api_loop.index = index;
+    loop->drain_task.run = on_drain;
+    loop->stop_task.run = on_stop;
+
+    enum kist_status status = open_parts(loop);
+
+    if (status != KIST_OK) {
+        http_loop_close(loop);
+        return status;
+    }
+    loop_on_turn_end(loop->loop, on_turn_end, loop);
+    loop_timer_set(loop->tick, TICK_MS);
+    *out_loop = loop;
+    return KIST_OK;
+}
+
+enum kist_status http_loop_start(struct http_loop *loop)
+{
+    enum kist_status status = loop_start(loop->loop);
+
+    loop->started = status == KIST_OK;
+    return status;
+}
+
+void http_loop_close(struct http_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    if (!loop->started) {
+        /* Else the loop does this itself, before it ends. */
+        loop_watch_close(loop->watch);
+        loop_timer_close(loop->again);
+        loop_timer_close(loop->tick);
+        MHD_stop_daemon(loop->daemon);
+    }
+    loop_close(loop->loop);
+    if (loop->begun && loop->shared->api->loop_end != NULL)
+        loop->shared->api->loop_end(&loop->api_loop);
+    while (loop->spare != NULL) {
+        struct exchange *spare = loop->spare;
+
+        loop->spare = spare->next_parked;
+        exchange_free(spare);
+    }
+    free(loop);
+}

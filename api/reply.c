@@ -1,0 +1,422 @@
+/*
+ * Headers are kept in the exchange until the response exists, because only
+ * the call that ends the request knows its body. A body is never copied: the
+ * memory that came with it is freed when libmicrohttpd is done with it.
+ */
+#include "api/reply.h"
+
+#include "api/exchange.h"
+#include "api/feed.h"
+#include "api/head.h"
+#include "api/router.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Larger answers count against --body-memory. */
+#define SMALL_ANSWER (UINT64_C(64) * 1024)
+
+/* Enough for what is waiting now to be written; no more than a guess. */
+#define RETRY_AFTER_S 1
+
+enum { FIELD_SIZE = 1024 };
+
+void reply_header(struct request *request, const char *name, const char *format,
+                  ...)
+{
+    struct exchange *exchange = request->exchange;
+    char value[FIELD_SIZE + 1];
+    va_list values;
+    int size;
+
+    va_start(values, format);
+    size = vsnprintf(value, sizeof(value), format, values);
+    va_end(values);
+    assert(size >= 0 && size <= FIELD_SIZE);
+    assert(exchange->nfields < EXCHANGE_FIELDS);
+
+    exchange->fields[exchange->nfields++] =
+        (struct exchange_field){name, exchange->field_text.size};
+    blob_append(&exchange->field_text, (struct view){value, (size_t)size + 1});
+}
+
+void reply_allow(struct request *request)
+{
+    unsigned allowed = request->exchange->allowed;
+    char text[64] = "";
+    size_t size = 0;
+
+    for (enum method method = 0; method < METHOD_COUNT; method++) {
+        if ((allowed & 1u << method) == 0)
+            continue;
+        int more = snprintf(text + size, sizeof(text) - size, "%s%s",
+                            size == 0 ? "" : ", ", head_method_name(method));
+
+        assert(more > 0 && (size_t)more < sizeof(text) - size);
+        size += (size_t)more;
+    }
+    reply_header(request, "Allow", "%s", text);
+}
+
+static bool add(struct MHD_Response *response, const char *name,
+                const char *value)
+{
+    return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+static bool add_fields(struct exchange *exchange, struct MHD_Response *response)
+{
+    if (exchange->field_text.failed)
+        return false;
+    for (size_t i = 0; i < exchange->nfields; i++) {
+        const char *value = exchange->field_text.data + exchange->fields[i].at;
+
+        if (!add(response, exchange->fields[i].name, value))
+            return false;
+    }
+    return true;
+}
+
+static bool add_id(struct exchange *exchange, struct MHD_Response *response)
+{
+    struct view id = exchange->request.id;
+    char text[65];
+
+    assert(id.size < sizeof(text));
+    memcpy(text, id.data, id.size);
+    text[id.size] = '\0';
+    return add(response, "Request-Id", text);
+}
+
+static bool is_ending(const struct exchange *exchange)
+{
+    return exchange->http_loop->state != HTTP_LOOP_SERVING ||
+           atomic_load_explicit(&exchange->request.api->stopping,
+                                memory_order_relaxed);
+}
+
+/* Takes response; NULL or a header it refuses cuts the connection. */
+static void finish(struct request *request, unsigned code,
+                   struct MHD_Response *response, uint64_t size)
+{
+    struct exchange *exchange = request->exchange;
+    bool good = response != NULL && add_fields(exchange, response) &&
+                add_id(exchange, response);
+
+    if (good && is_ending(exchange))
+        good = add(response, "Connection", "close");
+    if (!good && response != NULL) {
+        MHD_destroy_response(response);
+        response = NULL;
+    }
+    exchange_answer(exchange, code, response, size);
+}
+
+/* What is stored here must never become a page of this origin. */
+static void add_safety(struct request *request)
+{
+    reply_header(request, "X-Content-Type-Options", "nosniff");
+    reply_header(request, "Content-Security-Policy", "sandbox");
+}
+
+void reply_empty(struct request *request, unsigned code)
+{
+    static char nothing[1];
+
+    finish(request, code,
+           MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT),
+           0);
+}
+
+/* A large answer's memory, and the budget it counts against. */
+struct counted {
+    void *data;
+    uint64_t size;
+    struct budget *budget;
+};
+
+static void free_counted(void *cls)
+{
+    struct counted *counted = cls;
+
+    budget_give_back(counted->budget, counted->size);
+    free(counted->data);
+    free(counted);
+}
+
+/* NULL: no memory; data is still the caller's. */
+static struct counted *count_answer(struct request *request, void *data,
+                                    uint64_t size)
+{
+    struct counted *counted = malloc(sizeof(*counted));
+
+    if (counted != NULL)
+        *counted = (struct counted){
+            data, size, &request->exchange->http_loop->shared->body_memory};
+    return counted;
+}
+
+/* The answer to a write goes out in any case: the write has happened. */
+static bool take_budget(struct request *request, uint64_t size)
+{
+    struct budget *budget = &request->exchange->http_loop->shared->body_memory;
+
+    if (request->route == NULL || (request->route->rules & ROUTE_WRITES) == 0)
+        return budget_take(budget, size);
+    budget_overdraw(budget, size);
+    return true;
+}
+
+static void reply_large(struct request *request, unsigned code, void *data,
+                        uint64_t memory, struct view body)
+{
+    struct MHD_Response *response = NULL;
+
+    if (!take_budget(request, memory)) {
+        free(data);
+        request->exchange->nfields = 0;
+        reply_problem(request, PROBLEM_BUSY,
+                      "There is no memory for the answer now; body-memory "
+                      "bounds it. Try again.");
+        return;
+    }
+
+    struct counted *counted = count_answer(request, data, memory);
+
+    if (counted != NULL)
+        response = MHD_create_response_from_buffer_with_free_callback_cls(
+            body.size, (void *)(uintptr_t)body.data, free_counted, counted);
+    if (response == NULL) {
+        budget_give_back(&request->exchange->http_loop->shared->body_memory,
+                         memory);
+        free(counted);
+        free(data);
+    }
+    finish(request, code, response, body.size);
+}
+
+void reply_bytes(struct request *request, unsigned code, const char *media_type,
+                 struct blob *owner, struct view body)
+{
+    void *data = owner->data;
+    uint64_t memory = owner->capacity;
+    struct MHD_Response *response;
+
+    *owner = BLOB_EMPTY;
+    reply_header(request, "Content-Type", "%s", media_type);
+    add_safety(request);
+    if (memory > SMALL_ANSWER) {
+        reply_large(request, code, data, memory, body);
+        return;
+    }
+    response = MHD_create_response_from_buffer_with_free_callback_cls(
+        body.size, (void *)(uintptr_t)body.data, free, data);
+    if (response == NULL)
+        free(data);
+    finish(request, code, response, body.size);
+}
+
+void reply_static(struct request *request, unsigned code,
+                  const char *media_type, struct view body)
+{
+    reply_header(request, "Content-Type", "%s", media_type);
+    reply_header(request, "X-Content-Type-Options", "nosniff");
+    finish(request, code,
+           MHD_create_response_from_buffer(
+               body.size, (void *)(uintptr_t)body.data, MHD_RESPMEM_PERSISTENT),
+           body.size);
+}
+
+void reply_stream(struct request *request, unsigned code,
+                  const char *media_type, struct stream *stream)
+{
+    struct exchange *exchange = request->exchange;
+
+    reply_header(request, "Content-Type", "%s", media_type);
+    add_safety(request);
+    finish(request, code,
+           feed_response(
+               exchange->http_loop, exchange->mhd, exchange->connection, stream,
+               request->method == METHOD_HEAD ? FEED_UNREAD : FEED_READ),
+           0);
+}
+
+void reply_member_number(struct request *request, const char *name,
+                         uint64_t number)
+{
+    blob_printf(&request->exchange->members, ",\"%s\":%" PRIu64, name, number);
+}
+
+void reply_member_text(struct request *request, const char *name,
+                       struct view text)
+{
+    struct blob *members = &request->exchange->members;
+
+    blob_printf(members, ",\"%s\":", name);
+    blob_append_json(members, text);
+}
+
+static bool writes(const struct request *request)
+{
+    switch (request->method) {
+    case METHOD_PUT:
+    case METHOD_PATCH:
+    case METHOD_POST:
+    case METHOD_DELETE:
+        return request->route == NULL ||
+               (request->route->rules & ROUTE_WRITES) != 0;
+    case METHOD_GET:
+    case METHOD_HEAD:
+    case METHOD_OPTIONS:
+    case METHOD_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void write_document(struct request *request, enum problem problem,
+                           struct view detail, struct blob *document)
+{
+    const struct problem_row *row = problem_row(problem);
+    const struct blob *members = &request->exchange->members;
+
+    blob_printf(document,
+                "{\"type\":\"" PROBLEM_TYPE_PREFIX
+                "%s\",\"title\":\"%s\",\"status\":%u,\"detail\":",
+                row->slug, row->title, row->code);
+    blob_append_json(document, detail);
+    if (writes(request))
+        blob_append_text(document, problem == PROBLEM_OUTCOME_UNKNOWN
+                                       ? ",\"outcome\":\"unknown\""
+                                       : ",\"outcome\":\"not_applied\"");
+    blob_append_text(document, ",\"request_id\":");
+    blob_append_json(document, request->id);
+    if (members->failed)
+        document->failed = true;
+    else
+        blob_append(document, blob_view(members));
+    blob_append_text(document, "}\n");
+}
+
+static void send_problem(struct request *request, enum problem problem,
+                         struct view detail)
+{
+    const struct problem_row *row = problem_row(problem);
+    struct blob document = BLOB_EMPTY;
+    struct MHD_Response *response = NULL;
+    size_t size;
+
+    counter_add(&request->exchange->http_loop->shared->stats->problems[problem],
+                1);
+    reply_header(request, "Content-Type", "application/problem+json");
+    reply_header(request, "X-Content-Type-Options", "nosniff");
+    reply_header(request, "Cache-Control", "no-store");
+    if (row->code == MHD_HTTP_SERVICE_UNAVAILABLE)
+        reply_header(request, "Retry-After", "%d", RETRY_AFTER_S);
+    if (problem == PROBLEM_METHOD_NOT_ALLOWED)
+        reply_allow(request);
+    write_document(request, problem, detail, &document);
+    size = document.size;
+    if (!document.failed)
+        response = MHD_create_response_from_buffer_with_free_callback(
+            document.size, document.data, free);
+    if (response == NULL)
+        blob_free(&document);
+    finish(request, row->code, response, size);
+}
+
+void reply_problem(struct request *request, enum problem problem,
+                   const char *detail, ...)
+{
+    char text[FIELD_SIZE];
+    va_list values;
+    int size;
+
+    va_start(values, detail);
+    size = vsnprintf(text, sizeof(text), detail, values);
+    va_end(values);
+    assert(size >= 0);
+    /* Only a detail that quotes a client can be too long: cut it. */
+    if ((size_t)size >= sizeof(text))
+        size = sizeof(text) - 1;
+    send_problem(request, problem, (struct view){text, (size_t)size});
+}
+
+/* The problem that a status of the lower layers is to a client. */
+static enum problem problem_of(enum kist_status status)
+{
+    switch (status) {
+    case KIST_OK:
+        break;
+    case KIST_NOT_FOUND:
+        return PROBLEM_NOT_FOUND;
+    case KIST_CONFLICT:
+        return PROBLEM_CONDITION_FAILED;
+    case KIST_INVALID:
+        return PROBLEM_UNPROCESSABLE;
+    case KIST_TOO_LARGE:
+        return PROBLEM_BODY_TOO_LARGE;
+    case KIST_BUSY:
+    case KIST_NO_MEMORY:
+        return PROBLEM_BUSY;
+    case KIST_STOPPING:
+        return PROBLEM_STOPPING;
+    case KIST_DISK_FULL:
+        return PROBLEM_DISK_FULL;
+    case KIST_READ_ONLY:
+        return PROBLEM_UNAVAILABLE;
+    case KIST_UNKNOWN:
+        return PROBLEM_OUTCOME_UNKNOWN;
+    case KIST_CORRUPT:
+        return PROBLEM_CORRUPT;
+    case KIST_IO:
+        return PROBLEM_INTERNAL;
+    }
+    assert(!"a success is no problem");
+    return PROBLEM_INTERNAL;
+}
+
+static const char *advice(enum kist_status status)
+{
+    switch (status) {
+    case KIST_OK:
+    case KIST_NOT_FOUND:
+        return "there is no value";
+    case KIST_CONFLICT:
+        return "the value has another version; read it and try again";
+    case KIST_INVALID:
+        return "it cannot be done as asked";
+    case KIST_TOO_LARGE:
+        return "the result would be too large";
+    case KIST_BUSY:
+        return "too much is waiting; try again";
+    case KIST_NO_MEMORY:
+        return "there is no memory for it now; try again";
+    case KIST_STOPPING:
+        return "the node is stopping; ask another one";
+    case KIST_DISK_FULL:
+        return "the disk is full; free space, writes then resume by "
+               "themselves";
+    case KIST_READ_ONLY:
+        return "the storage is being reopened; try again";
+    case KIST_UNKNOWN:
+        return "the storage failed half-way; read the value before trying "
+               "again";
+    case KIST_CORRUPT:
+        return "stored bytes failed their checksum; restore them from a "
+               "backup";
+    case KIST_IO:
+        return "the storage failed; the log says why";
+    }
+    return "";
+}
+
+void reply_status(struct request *request, enum kist_status status,
+                  const char *what)
+{
+    reply_problem(request, problem_of(status), "%s: %s.", what, advice(status));
+}
