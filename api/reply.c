@@ -125,10 +125,11 @@ static void add_safety(struct request *request)
 
 void reply_empty(struct request *request, unsigned code)
 {
-    static char nothing[1];
+    static const char nothing[1];
 
     finish(request, code,
-           MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT),
+           MHD_create_response_from_buffer(0, (void *)(uintptr_t)nothing,
+                                           MHD_RESPMEM_PERSISTENT),
            0);
 }
 
