@@ -124,7 +124,7 @@ static void tell_changed(struct commit *commit,
     if (commit->options.changed == NULL || group->failed < group->count)
         return;
     for (size_t i = 0; i < group->count; i++)
-        if (group->writes[i].status == KIST_OK)
+        if (group->writes[i].status == KIST_OK && !group->writes[i].unchanged)
             commit->options.changed(commit->options.ctx, group->writes[i].key);
 }
 

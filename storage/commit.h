@@ -32,11 +32,13 @@ struct write {
      * Or, if set, called in its turn on the commit thread to make *next from
      * the current record (NULL: none). next starts as a copy of current.
      * Another status than KIST_OK leaves the key alone and becomes the
-     * write's. Must not block; ctx is the write's own.
+     * write's; one that sets unchanged leaves it alone and succeeds. Must not
+     * block; ctx is the write's own.
      */
     enum kist_status (*edit)(struct write *write, const struct record *current,
                              struct record *next);
     void *ctx;
+    bool unchanged;
 
     /*
      * The sweep's (storage/sweep.c), instead of all that: take the record out

@@ -90,7 +90,7 @@ static enum kist_status decide(struct decision *decision, struct write *write,
     if (write->edit != NULL) {
         next = live != NULL ? *live : (struct record){0};
         status = write->edit(write, live, &next);
-        if (status != KIST_OK)
+        if (status != KIST_OK || write->unchanged)
             return status;
     }
     if (next.tombstone && live == NULL)

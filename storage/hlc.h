@@ -5,7 +5,7 @@
  * with the wall clock set back: an upper bound (the lease) is on disk before a
  * version below it is acknowledged, and a start begins above the lease.
  *
- * Threads: any. hlc_next() and the lease belong to the committing thread.
+ * Threads: any; the lease belongs to the committing thread.
  */
 #ifndef KIST_STORAGE_HLC_H
 #define KIST_STORAGE_HLC_H

@@ -478,8 +478,12 @@ static enum kist_status replace_engine(struct store *store,
         store->engine->ops->close(store->engine);
     store->engine = NULL;
     status = open_engine(store, out_fault);
-    if (status == KIST_OK)
+    if (status == KIST_OK) {
         status = prove(store->engine);
+        if (status != KIST_OK)
+            snprintf(out_fault->text, sizeof(out_fault->text),
+                     "the reopened engine failed its canary");
+    }
     pthread_rwlock_unlock(&store->engine_lock);
     return status;
 }
@@ -491,7 +495,7 @@ static enum kist_status replace_engine(struct store *store,
  */
 static void reopen(struct store *store)
 {
-    struct engine_fault fault = {"the reopened engine failed its canary"};
+    struct engine_fault fault = {{0}};
     enum kist_status status, ballast;
 
     pthread_mutex_lock(&store->disk_lock);
@@ -507,7 +511,9 @@ static void reopen(struct store *store)
     } else if (ballast != KIST_OK) {
         move(store, STORE_READ_ONLY, "no room for the ballast file yet");
     } else {
-        move(store, STORE_READ_WRITE, "space is back, the engine reopened");
+        move(store, STORE_READ_WRITE,
+             fault.text[0] != '\0' ? fault.text
+                                   : "space is back, the engine reopened");
     }
 }
 
