@@ -105,6 +105,14 @@ uint16_t address_port(const struct address *address)
                      : address->where.v6.sin6_port);
 }
 
+void address_set_port(struct address *address, uint16_t port)
+{
+    if (address->where.any.sa_family == AF_INET6)
+        address->where.v6.sin6_port = htons(port);
+    else
+        address->where.v4.sin_port = htons(port);
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
     if (a->where.any.sa_family != b->where.any.sa_family ||

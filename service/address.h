@@ -40,6 +40,7 @@ KIST_CHECKED enum kist_status address_parse(struct view text,
                                             const char **out_problem);
 
 uint16_t address_port(const struct address *address);
+void address_set_port(struct address *address, uint16_t port);
 
 /* The same family, host and port; port 0 equals nothing. */
 bool address_equal(const struct address *a, const struct address *b);
