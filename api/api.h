@@ -20,12 +20,13 @@ struct store;
 struct commit;
 struct commit_lane;
 struct waiters;
+struct waiters_room;
 
 struct api {
     /* Set before the server opens, then read-only. All kept. */
     const struct settings *settings;
     struct log *log;
-    struct metrics *metrics; /* NULL: HTTP's own series are not registered. */
+    struct metrics *metrics; /* HTTP adds its series and seals it. Or NULL. */
     struct store *store;
     struct commit *commit;
     struct waiters *waiters;
@@ -51,12 +52,14 @@ struct api {
     atomic_bool stopping; /* Set once: new requests get 503. */
 };
 
-/* One a loop. The hooks and handlers of that loop may use lane as they like. */
+/* One a loop. The hooks and handlers of that loop may use lane and room as they
+ * like. */
 struct api_loop {
     struct api *api;
     struct loop *loop;
     size_t index; /* 0 .. api->loops - 1 */
     struct commit_lane *lane;
+    struct waiters_room *room;
 };
 
 #endif

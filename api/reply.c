@@ -348,7 +348,7 @@ void reply_problem(struct request *request, enum problem problem,
 }
 
 /* The problem that a status of the lower layers is to a client. */
-static enum problem problem_of(enum kist_status status)
+enum problem reply_problem_of(enum kist_status status)
 {
     switch (status) {
     case KIST_OK:
@@ -419,5 +419,6 @@ static const char *advice(enum kist_status status)
 void reply_status(struct request *request, enum kist_status status,
                   const char *what)
 {
-    reply_problem(request, problem_of(status), "%s: %s.", what, advice(status));
+    reply_problem(request, reply_problem_of(status), "%s: %s.", what,
+                  advice(status));
 }

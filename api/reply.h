@@ -58,6 +58,9 @@ void reply_stream(struct request *request, unsigned code,
 void reply_problem(struct request *request, enum problem problem,
                    const char *detail, ...) KIST_PRINTF(3, 4);
 
+/* The problem that a status of the lower layers is; never of KIST_OK. */
+enum problem reply_problem_of(enum kist_status status);
+
 /* The same for a status of the lower layers; `what` begins the detail. */
 void reply_status(struct request *request, enum kist_status status,
                   const char *what);

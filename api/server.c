@@ -64,9 +64,10 @@ static enum kist_status open_shared(struct server *server)
     if (status == KIST_OK)
         status = census_open((size_t)api->settings->max_connections_per_address,
                              &server->shared.census);
-    if (status == KIST_OK && api->metrics != NULL)
-        http_stats_register(server->shared.stats, api->metrics);
-    return status;
+    if (status != KIST_OK || api->metrics == NULL)
+        return status;
+    http_stats_register(server->shared.stats, api->metrics);
+    return metrics_seal(api->metrics); /* Before the first scrape. */
 }
 
 static enum kist_status open_loops(struct server *server)

@@ -169,7 +169,7 @@ static bool has_dot_segment(struct view key)
     return false;
 }
 
-static enum target_fault check_key(struct view key)
+enum target_fault target_check_key(struct view key)
 {
     if (key.size == 0)
         return TARGET_KEY_EMPTY;
@@ -192,7 +192,7 @@ enum target_fault target_key(struct view raw, char *room, struct view *out_key)
         !decode(raw, PLUS_IS_PLUS, room, &key))
         return TARGET_KEY_ESCAPE;
 
-    enum target_fault fault = check_key(key);
+    enum target_fault fault = target_check_key(key);
 
     if (fault == TARGET_FINE)
         *out_key = key;

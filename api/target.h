@@ -44,6 +44,9 @@ const char *target_fault_detail(enum target_fault fault);
 KIST_CHECKED enum target_fault
 target_split(struct view raw, struct view *out_path, struct view *out_query);
 
+/* The rules for a decoded key, wherever it came from. */
+KIST_CHECKED enum target_fault target_check_key(struct view key);
+
 /*
  * Decode and check the key that a raw path ends in. room has raw.size bytes;
  * *out_key lies in room, or in raw where nothing needed decoding.

@@ -1,0 +1,133 @@
+#include "api/moment.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static void to_calendar(uint64_t ms, struct tm *out)
+{
+    time_t seconds = (time_t)(ms / 1000);
+
+    gmtime_r(&seconds, out);
+}
+
+void moment_to_rfc3339(uint64_t ms, char out_text[MOMENT_SIZE])
+{
+    struct tm at;
+    size_t size;
+
+    to_calendar(ms, &at);
+    size = strftime(out_text, MOMENT_SIZE, "%Y-%m-%dT%H:%M:%S", &at);
+    snprintf(out_text + size, MOMENT_SIZE - size, ".%03uZ",
+             (unsigned)(ms % 1000));
+}
+
+void moment_to_http(uint64_t ms, char out_text[MOMENT_SIZE])
+{
+    /* Not strftime's names: they follow the locale. */
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed",
+                                   "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct tm at;
+
+    to_calendar(ms, &at);
+    snprintf(out_text, MOMENT_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT",
+             days[at.tm_wday], (unsigned)at.tm_mday % 100, months[at.tm_mon],
+             (unsigned)(at.tm_year + 1900) % 10000, (unsigned)at.tm_hour % 100,
+             (unsigned)at.tm_min % 100, (unsigned)at.tm_sec % 100);
+}
+
+/* The next `digits` digits, at most `max`; they are taken off *text. */
+static bool take_number(struct view *text, size_t digits, unsigned max,
+                        int *out_number)
+{
+    uint64_t number;
+
+    if (text->size < digits ||
+        !view_to_u64((struct view){text->data, digits}, &number) ||
+        number > max)
+        return false;
+    *out_number = (int)number;
+    *text = view_from(*text, digits);
+    return true;
+}
+
+static bool take_byte(struct view *text, const char *one_of)
+{
+    if (text->size == 0)
+        return false;
+    for (; *one_of != '\0'; one_of++)
+        if (text->data[0] == *one_of) {
+            *text = view_from(*text, 1);
+            return true;
+        }
+    return false;
+}
+
+static bool take_fraction(struct view *text, int *out_ms)
+{
+    int scale = 100, ms = 0;
+    size_t digits = 0;
+
+    for (; text->size > 0 && text->data[0] >= '0' && text->data[0] <= '9';
+         digits++, scale /= 10) {
+        ms += (text->data[0] - '0') * scale;
+        *text = view_from(*text, 1);
+    }
+    *out_ms = ms;
+    return digits > 0 && digits <= 9;
+}
+
+/* "Z", or the minutes that local time is ahead of UTC. */
+static bool take_offset(struct view *text, int *out_minutes)
+{
+    int hours, minutes;
+    bool west = text->size > 0 && text->data[0] == '-';
+
+    *out_minutes = 0;
+    if (take_byte(text, "Zz"))
+        return true;
+    if (!take_byte(text, "+-") || !take_number(text, 2, 23, &hours) ||
+        !take_byte(text, ":") || !take_number(text, 2, 59, &minutes))
+        return false;
+    *out_minutes = (hours * 60 + minutes) * (west ? -1 : 1);
+    return true;
+}
+
+static bool take_clock(struct view *text, struct tm *at)
+{
+    return take_number(text, 2, 23, &at->tm_hour) && take_byte(text, ":") &&
+           take_number(text, 2, 59, &at->tm_min) && take_byte(text, ":") &&
+           take_number(text, 2, 60, &at->tm_sec);
+}
+
+bool moment_from_rfc3339(struct view text, uint64_t *out_ms)
+{
+    struct tm at = {0}, normal;
+    int ms = 0, ahead;
+    time_t seconds;
+
+    if (!take_number(&text, 4, 9999, &at.tm_year) || !take_byte(&text, "-") ||
+        !take_number(&text, 2, 12, &at.tm_mon) || !take_byte(&text, "-") ||
+        !take_number(&text, 2, 31, &at.tm_mday) || !take_byte(&text, "Tt") ||
+        !take_clock(&text, &at))
+        return false;
+    if (take_byte(&text, ".") && !take_fraction(&text, &ms))
+        return false;
+    if (!take_offset(&text, &ahead) || text.size != 0)
+        return false;
+
+    at.tm_year -= 1900;
+    at.tm_mon -= 1;
+    normal = at;
+    seconds = timegm(&normal);
+    /* timegm turns 31 February into March: such a day does not exist. */
+    if (at.tm_year < 70 || (normal.tm_mday != at.tm_mday && at.tm_sec < 60) ||
+        at.tm_mon < 0 || at.tm_mday < 1)
+        return false;
+    seconds -= ahead * 60;
+    if (seconds < 0)
+        return false;
+    *out_ms = (uint64_t)seconds * 1000 + (uint64_t)ms;
+    return true;
+}
