@@ -2,12 +2,27 @@
 #include "api/router.h"
 
 #include "api/about.h"
+#include "api/handlers.h"
 #include "api/health.h"
 #include "api/metrics_page.h"
 
 #define PROBE (ROUTE_UNLOGGED | ROUTE_ALWAYS)
 
+#define COPIES (TAKES(PARAMETER_N) | TAKES(PARAMETER_R) | TAKES(PARAMETER_W))
+#define WRITE  (COPIES | TAKES(PARAMETER_DURABILITY))
+#define EXPIRY TAKES(PARAMETER_TTL)
+
 const struct route routes[] = {
+    {METHOD_GET, "/kv/{key}", "get_key", BODY_NONE, 0,
+     COPIES | TAKES(PARAMETER_PTR), get_key},
+    {METHOD_PUT, "/kv/{key}", "put_key", BODY_VALUE, ROUTE_WRITES,
+     WRITE | EXPIRY, put_key},
+    {METHOD_PATCH, "/kv/{key}", "patch_key", BODY_PATCH, ROUTE_WRITES, WRITE,
+     patch_key},
+    {METHOD_POST, "/kv/{key}", "operate_key", BODY_VALUE, ROUTE_WRITES,
+     WRITE | EXPIRY | TAKES(PARAMETER_OP) | TAKES(PARAMETER_BY), operate_key},
+    {METHOD_DELETE, "/kv/{key}", "delete_key", BODY_NONE, ROUTE_WRITES, WRITE,
+     delete_key},
     {METHOD_GET, "/livez", "livez", BODY_NONE, PROBE, 0, health_livez},
     {METHOD_GET, "/readyz", "readyz", BODY_NONE, PROBE,
      TAKES(PARAMETER_VERBOSE), health_readyz},

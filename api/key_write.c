@@ -1,0 +1,135 @@
+#include "api/key_write.h"
+
+#include "api/api.h"
+#include "api/entity.h"
+#include "api/moment.h"
+#include "api/preconditions.h"
+#include "api/reply.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+static void free_work(void *work)
+{
+    struct key_write *key_write = work;
+
+    edit_clear(&key_write->edit);
+    blob_free(&key_write->body);
+    free(key_write);
+}
+
+static void reply_failed(struct key_write *key_write, enum kist_status status)
+{
+    struct request *request = key_write->request;
+
+    if (key_write->edit.refused) {
+        reply_problem(request, key_write->edit.problem, "%s",
+                      key_write->edit.detail);
+    } else if (status == KIST_CONFLICT) {
+        if (!version_is_none(key_write->write.version))
+            entity_version_headers(request, key_write->write.version);
+        reply_problem(request, PROBLEM_CONDITION_FAILED,
+                      version_is_none(key_write->write.version)
+                          ? "The key has no value. Read it again and decide "
+                            "anew."
+                          : "The value has another version, see ETag. Read it "
+                            "again and decide anew.");
+    } else if (status == KIST_NOT_FOUND) {
+        reply_problem(request, PROBLEM_NOT_FOUND, "The key has no value.");
+    } else {
+        reply_status(request, status, "The value was not written");
+    }
+}
+
+static void on_done(struct commit_group *group)
+{
+    struct key_write *key_write =
+        (struct key_write *)((char *)group - offsetof(struct key_write, group));
+    enum kist_status status = key_write->write.status;
+
+    if (status == KIST_OK)
+        key_write->applied(key_write);
+    else
+        reply_failed(key_write, status);
+}
+
+struct key_write *key_write_new(struct request *request)
+{
+    struct condition condition;
+    enum engine_sync sync;
+    struct key_write *key_write;
+
+    if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
+        !preconditions_condition(request, ETAG_STRONG, &condition))
+        return NULL;
+    key_write = calloc(1, sizeof(*key_write));
+    if (key_write == NULL) {
+        reply_status(request, KIST_NO_MEMORY, "The value was not written");
+        return NULL;
+    }
+    key_write->request = request;
+    key_write->applied = key_write_reply_empty;
+    key_write->write.key = request->key;
+    key_write->write.condition = condition;
+    key_write->edit.max_json_bytes = request->api->settings->max_json_bytes;
+    key_write->edit.max_value_bytes = request->api->settings->max_value_bytes;
+    key_write->group = (struct commit_group){
+        .writes = &key_write->write,
+        .count = 1,
+        .sync = sync,
+        .done = on_done,
+    };
+    request->work = key_write;
+    request->work_free = free_work;
+    return key_write;
+}
+
+void key_write_submit(struct key_write *key_write)
+{
+    enum kist_status status;
+
+    if (key_write->edit.kind != EDIT_NONE) {
+        key_write->write.edit = edit_apply;
+        key_write->write.ctx = &key_write->edit;
+    }
+    key_write->group.bytes = sizeof(*key_write) + key_write->body.capacity;
+    status =
+        commit_lane_add(key_write->request->api_loop->lane, &key_write->group);
+    if (status != KIST_OK)
+        reply_failed(key_write, status);
+}
+
+void key_write_headers(struct key_write *key_write)
+{
+    struct request *request = key_write->request;
+    char text[MOMENT_SIZE];
+
+    entity_version_headers(request, key_write->write.version);
+    reply_header(request, "Kist-Durable", "%s",
+                 key_write->group.synced == ENGINE_SYNC ? "sync" : "async");
+    if (key_write->write.expiry_ms != 0) {
+        moment_to_rfc3339(key_write->write.expiry_ms, text);
+        reply_header(request, "Kist-Expires", "%s", text);
+    }
+}
+
+void key_write_reply_empty(struct key_write *key_write)
+{
+    key_write_headers(key_write);
+    reply_empty(key_write->request, key_write->write.created ? 201 : 204);
+}
+
+void key_write_reply_value(struct key_write *key_write, unsigned code,
+                           const char *media_type, enum json_type type,
+                           struct blob *bytes)
+{
+    struct blob owner = *bytes;
+
+    *bytes = BLOB_EMPTY;
+    key_write_headers(key_write);
+    if (type != JSON_NONE)
+        reply_header(key_write->request, "Kist-Type", "%s",
+                     json_type_name(type));
+    reply_bytes(key_write->request, code, media_type, &owner,
+                blob_view(&owner));
+}
