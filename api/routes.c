@@ -10,6 +10,10 @@
 
 #define COPIES (TAKES(PARAMETER_N) | TAKES(PARAMETER_R) | TAKES(PARAMETER_W))
 #define WRITE  (COPIES | TAKES(PARAMETER_DURABILITY))
+#define RANGE                                                                  \
+    (TAKES(PARAMETER_PREFIX) | TAKES(PARAMETER_START) | TAKES(PARAMETER_END) | \
+     TAKES(PARAMETER_DELIMITER) | TAKES(PARAMETER_REVERSE) |                   \
+     TAKES(PARAMETER_CURSOR))
 #define EXPIRY TAKES(PARAMETER_TTL)
 
 const struct route routes[] = {
@@ -23,6 +27,14 @@ const struct route routes[] = {
      WRITE | EXPIRY | TAKES(PARAMETER_OP) | TAKES(PARAMETER_BY), operate_key},
     {METHOD_DELETE, "/kv/{key}", "delete_key", BODY_NONE, ROUTE_WRITES, WRITE,
      delete_key},
+    {METHOD_GET, "/kv", "list_keys", BODY_NONE, 0,
+     COPIES | RANGE | TAKES(PARAMETER_LIMIT) | TAKES(PARAMETER_VALUES) |
+         TAKES(PARAMETER_COUNT_ONLY),
+     list_keys},
+    {METHOD_DELETE, "/kv", "delete_prefix", BODY_NONE, ROUTE_WRITES,
+     WRITE | TAKES(PARAMETER_PREFIX) | TAKES(PARAMETER_CONFIRM) |
+         TAKES(PARAMETER_DRY_RUN),
+     delete_prefix},
     {METHOD_GET, "/livez", "livez", BODY_NONE, PROBE, 0, health_livez},
     {METHOD_GET, "/readyz", "readyz", BODY_NONE, PROBE,
      TAKES(PARAMETER_VERBOSE), health_readyz},

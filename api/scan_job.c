@@ -1,0 +1,120 @@
+#include "api/scan_job.h"
+
+#include "api/api.h"
+#include "api/base64.h"
+#include "api/preconditions.h"
+#include "api/reply.h"
+#include "api/router.h"
+#include "base/clock.h"
+
+/* A slice holds a cursor, which holds off a reopen: some milliseconds. */
+#define SLICE_STEPS 10000
+
+/* Bounds longer than any key plus its successor cannot be ours. */
+#define BOUND_MAX (STORE_KEY_MAX + 1)
+
+static struct scan_job *of_work(struct loop_work *work)
+{
+    return (struct scan_job *)((char *)work - offsetof(struct scan_job, work));
+}
+
+static void run_slice(struct loop_work *work)
+{
+    struct scan_job *job = of_work(work);
+
+    job->status =
+        scan_run(&job->scan, &job->visitor, clock_wall_ms(), SLICE_STEPS);
+}
+
+static void slice_done(struct loop_work *work)
+{
+    struct scan_job *job = of_work(work);
+
+    if (job->status == KIST_OK && !job->scan.done && !job->enough) {
+        if (!atomic_load(&job->request->api->stopping)) {
+            scan_job_run(job);
+            return;
+        }
+        job->status = KIST_STOPPING;
+    }
+    job->finish(job, job->status);
+}
+
+void scan_job_run(struct scan_job *job)
+{
+    enum kist_status status;
+
+    job->work = (struct loop_work){run_slice, slice_done};
+    job->enough = false;
+    status = loop_work(job->request->loop, &job->work);
+    if (status != KIST_OK)
+        job->finish(job, status);
+}
+
+static bool bound_fits(struct request *request, enum parameter parameter)
+{
+    if (request->parameters[parameter].size <= STORE_KEY_MAX)
+        return true;
+    reply_member_number(request, "limit", STORE_KEY_MAX);
+    reply_problem(request, PROBLEM_INVALID_PARAMETER,
+                  "%s has more than %d bytes, as no key has.",
+                  parameter_name(parameter), STORE_KEY_MAX);
+    return false;
+}
+
+static bool resume(struct scan_job *job)
+{
+    struct request *request = job->request;
+    struct view cursor = request->parameters[PARAMETER_CURSOR];
+    struct blob position = BLOB_EMPTY;
+    enum kist_status status = KIST_OK;
+
+    if (cursor.data == NULL)
+        return true;
+    if (!base64_decode(cursor, BASE64_URL, &position) || position.size == 0 ||
+        position.size > BOUND_MAX) {
+        blob_free(&position);
+        reply_problem(request, PROBLEM_INVALID_PARAMETER,
+                      "cursor takes the value of \"next\" from the page "
+                      "before, with the same other parameters.");
+        return false;
+    }
+    status = scan_resume(&job->scan, blob_view(&position));
+    blob_free(&position);
+    if (status != KIST_OK)
+        reply_status(request, status, "The keys were not listed");
+    return status == KIST_OK;
+}
+
+bool scan_job_init(struct scan_job *job, struct request *request,
+                   void (*finish)(struct scan_job *job,
+                                  enum kist_status status))
+{
+    struct scan_range range = {
+        .prefix = request->parameters[PARAMETER_PREFIX],
+        .start = request->parameters[PARAMETER_START],
+        .end = request->parameters[PARAMETER_END],
+        .delimiter = request->parameters[PARAMETER_DELIMITER],
+    };
+    enum kist_status status;
+
+    job->request = request;
+    job->finish = finish;
+    if (!bound_fits(request, PARAMETER_PREFIX) ||
+        !bound_fits(request, PARAMETER_START) ||
+        !bound_fits(request, PARAMETER_END) ||
+        !bound_fits(request, PARAMETER_DELIMITER) ||
+        !preconditions_switch(request, PARAMETER_REVERSE, &range.reverse))
+        return false;
+    status = scan_init(&job->scan, request->api->store, &range);
+    if (status != KIST_OK) {
+        reply_status(request, status, "The keys were not listed");
+        return false;
+    }
+    return resume(job);
+}
+
+void scan_job_append_cursor(const struct scan_job *job, struct blob *out)
+{
+    base64_append(out, scan_position(&job->scan), BASE64_URL);
+}
