@@ -35,6 +35,8 @@ const struct route routes[] = {
      WRITE | TAKES(PARAMETER_PREFIX) | TAKES(PARAMETER_CONFIRM) |
          TAKES(PARAMETER_DRY_RUN),
      delete_prefix},
+    {METHOD_POST, "/batch", "batch", BODY_BATCH, ROUTE_WRITES,
+     WRITE | TAKES(PARAMETER_ATOMIC), batch_run},
     {METHOD_GET, "/livez", "livez", BODY_NONE, PROBE, 0, health_livez},
     {METHOD_GET, "/readyz", "readyz", BODY_NONE, PROBE,
      TAKES(PARAMETER_VERBOSE), health_readyz},

@@ -1,0 +1,299 @@
+/*
+ * batch - POST /batch: many operations in one request, in their order.
+ *
+ * A pool thread reads the body. Gets alone are then answered from there; as
+ * soon as one operation writes, all go through the commit as one group, so
+ * that a get sees the puts before it, and atomic=1 is all or nothing.
+ */
+#include "api/handlers.h"
+
+#include "api/api.h"
+#include "api/batch_read.h"
+#include "api/entity.h"
+#include "api/list_stream.h"
+#include "api/media_type.h"
+#include "api/preconditions.h"
+#include "api/reply.h"
+#include "base/clock.h"
+#include "storage/commit.h"
+
+#include <stdlib.h>
+
+/* What one batch may read of values, as a multiple of --max-batch-bytes. */
+#define WORK_FACTOR 4
+
+struct batch {
+    struct request *request;
+    struct loop_work work;
+    enum batch_format format;
+    bool atomic;
+    struct blob body;
+
+    struct batch_operations operations;
+    struct write *writes; /* One an operation. */
+    struct commit_group group;
+    uint64_t work_left;
+
+    enum kist_status status; /* Of reading the body. */
+    struct batch_fault fault;
+};
+
+static struct batch *of_work(struct loop_work *work)
+{
+    return (struct batch *)((char *)work - offsetof(struct batch, work));
+}
+
+static void free_batch(void *work)
+{
+    struct batch *batch = work;
+
+    batch_operations_clear(&batch->operations);
+    blob_free(&batch->body);
+    free(batch->writes);
+    free(batch);
+}
+
+/* The answer. */
+
+static void reply_results(struct batch *batch)
+{
+    struct request *request = batch->request;
+    bool lines = batch->format == BATCH_NDJSON;
+    struct blob body = BLOB_EMPTY;
+
+    if (!lines)
+        blob_append_text(&body, "{\"results\":[");
+    for (size_t i = 0; i < batch->operations.count; i++) {
+        if (i > 0 && !lines)
+            blob_append_byte(&body, ',');
+        batch_operation_append_result(&batch->operations.list[i],
+                                      &batch->writes[i], &body);
+        if (lines)
+            blob_append_byte(&body, '\n');
+    }
+    if (!lines)
+        blob_append_text(&body, "]}");
+    if (body.failed) { /* The writes may well have happened. */
+        blob_free(&body);
+        reply_problem(request, PROBLEM_OUTCOME_UNKNOWN,
+                      "There was no memory for the results. Read the keys to "
+                      "learn what was written.");
+        return;
+    }
+    reply_bytes(request, 200, lines ? NDJSON_MEDIA_TYPE : JSON_MEDIA_TYPE,
+                &body, blob_view(&body));
+}
+
+/* atomic=1, and one operation failed: the answer is its problem. */
+static void reply_failed(struct batch *batch, size_t failed)
+{
+    struct request *request = batch->request;
+    const struct write *write = &batch->writes[failed];
+    const char *detail;
+    enum problem problem = batch_operation_problem(
+        &batch->operations.list[failed], write, &detail);
+
+    if (write->status == KIST_CONFLICT && !version_is_none(write->version))
+        entity_version_headers(request, write->version);
+    reply_member_number(request, "failed", failed);
+    reply_problem(request, problem,
+                  "Operation %zu: %s. Nothing of the batch was written.",
+                  failed, detail);
+}
+
+static void group_done(struct commit_group *group)
+{
+    struct batch *batch =
+        (struct batch *)((char *)group - offsetof(struct batch, group));
+
+    if (group->atomic && group->failed < group->count) {
+        reply_failed(batch, group->failed);
+        return;
+    }
+    if (group->atomic && group->writes[0].status != KIST_OK) {
+        reply_status(batch->request, group->writes[0].status,
+                     "The batch was not written");
+        return;
+    }
+    reply_header(batch->request, "Kist-Durable", "%s",
+                 group->synced == ENGINE_SYNC ? "sync" : "async");
+    reply_results(batch);
+}
+
+/* Gets alone need no turn in the commit: each reads what is there. */
+
+static void read_one(struct batch_operation *operation, struct write *write,
+                     struct store *store)
+{
+    struct item item = {0};
+    struct record unused;
+    const struct record *living = NULL;
+
+    if (operation->refused)
+        return;
+    write->status = store_get(store, operation->key, &item);
+    if (write->status == KIST_OK &&
+        !record_is_dead(&item.record, clock_wall_ms()))
+        living = &item.record;
+    if (write->status == KIST_OK || write->status == KIST_NOT_FOUND)
+        write->status = edit_apply(write, living, &unused);
+    item_free(&item);
+}
+
+static void read_all(struct loop_work *work)
+{
+    struct batch *batch = of_work(work);
+
+    for (size_t i = 0; i < batch->operations.count; i++)
+        read_one(&batch->operations.list[i], &batch->writes[i],
+                 batch->request->api->store);
+}
+
+static void all_read(struct loop_work *work)
+{
+    struct batch *batch = of_work(work);
+
+    for (size_t i = 0; batch->atomic && i < batch->operations.count; i++)
+        if (batch->operations.list[i].refused) {
+            reply_failed(batch, i);
+            return;
+        }
+    reply_results(batch);
+}
+
+static void start_reading(struct batch *batch)
+{
+    enum kist_status status;
+
+    batch->work = (struct loop_work){read_all, all_read};
+    status = loop_work(batch->request->loop, &batch->work);
+    if (status != KIST_OK)
+        reply_status(batch->request, status, "The batch was not read");
+}
+
+static void start_writing(struct batch *batch)
+{
+    enum kist_status status;
+
+    batch->group.writes = batch->writes;
+    batch->group.count = batch->operations.count;
+    batch->group.atomic = batch->atomic;
+    batch->group.done = group_done;
+    batch->group.bytes =
+        batch->body.capacity +
+        batch->operations.count *
+            (sizeof(struct write) + sizeof(struct batch_operation));
+    status = commit_lane_add(batch->request->api_loop->lane, &batch->group);
+    if (status != KIST_OK)
+        reply_status(batch->request, status, "The batch was not written");
+}
+
+/* The body. */
+
+static void read_body(struct loop_work *work)
+{
+    struct batch *batch = of_work(work);
+    struct batch_operations *operations = &batch->operations;
+
+    batch->status =
+        batch_read(blob_view(&batch->body), batch->format,
+                   batch->request->api->settings, operations, &batch->fault);
+    if (batch->status != KIST_OK)
+        return;
+    batch->writes = calloc(operations->count, sizeof(*batch->writes));
+    if (batch->writes == NULL) {
+        batch->status = KIST_NO_MEMORY;
+        return;
+    }
+    for (size_t i = 0; i < operations->count; i++) {
+        operations->list[i].edit.work_left = &batch->work_left;
+        batch_operation_prepare(&operations->list[i], &batch->writes[i]);
+    }
+}
+
+static void reply_unreadable(struct batch *batch)
+{
+    struct request *request = batch->request;
+    uint64_t limit = request->api->settings->batch_operations;
+
+    if (batch->status == KIST_INVALID) {
+        reply_member_number(request, "offset", batch->fault.offset);
+        reply_problem(request, PROBLEM_INVALID_JSON,
+                      "The batch cannot be read: %s, at byte %zu.",
+                      batch->fault.reason, batch->fault.offset);
+    } else if (batch->status == KIST_TOO_LARGE) {
+        reply_member_number(request, "limit", limit);
+        reply_problem(request, PROBLEM_BODY_TOO_LARGE,
+                      "A batch has at most %llu operations "
+                      "(--batch-operations).",
+                      (unsigned long long)limit);
+    } else {
+        reply_status(request, batch->status, "The batch was not read");
+    }
+}
+
+static void body_read(struct loop_work *work)
+{
+    struct batch *batch = of_work(work);
+    bool reads = true;
+
+    if (batch->status != KIST_OK) {
+        reply_unreadable(batch);
+        return;
+    }
+    for (size_t i = 0; i < batch->operations.count; i++)
+        reads = reads && batch_operation_is_read(&batch->operations.list[i]);
+    if (reads)
+        start_reading(batch);
+    else
+        start_writing(batch);
+}
+
+static bool read_format(struct request *request, enum batch_format *out_format)
+{
+    struct view content_type = request->headers[HEADER_CONTENT_TYPE];
+
+    *out_format = BATCH_JSON;
+    if (media_type_is(content_type, NDJSON_MEDIA_TYPE)) {
+        *out_format = BATCH_NDJSON;
+        return true;
+    }
+    if (media_type_kind(content_type) == MEDIA_TYPE_JSON ||
+        media_type_kind(content_type) == MEDIA_TYPE_UNSTATED)
+        return true;
+    reply_problem(request, PROBLEM_MEDIA_TYPE,
+                  "A batch is sent as " JSON_MEDIA_TYPE " or " NDJSON_MEDIA_TYPE
+                  ".");
+    return false;
+}
+
+void batch_run(struct request *request)
+{
+    enum batch_format format;
+    enum engine_sync sync;
+    enum kist_status status;
+    bool atomic = false;
+    struct batch *batch;
+
+    if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
+        !preconditions_switch(request, PARAMETER_ATOMIC, &atomic) ||
+        !read_format(request, &format))
+        return;
+    batch = calloc(1, sizeof(*batch));
+    if (batch == NULL) {
+        reply_status(request, KIST_NO_MEMORY, "The batch was not read");
+        return;
+    }
+    request->work = batch;
+    request->work_free = free_batch;
+    batch->request = request;
+    batch->format = format;
+    batch->atomic = atomic;
+    batch->group.sync = sync;
+    batch->work_left = WORK_FACTOR * request->api->settings->max_batch_bytes;
+    batch->body = request_take_body(request);
+    batch->work = (struct loop_work){read_body, body_read};
+    status = loop_work(request->loop, &batch->work);
+    if (status != KIST_OK)
+        reply_status(request, status, "The batch was not read");
+}
