@@ -337,7 +337,8 @@ enum opinion { ACCEPTS, REFUSES, HAS_NO_SAY };
 
 /*
  * jansson is right except where it has limits of its own: numbers beyond
- * int64 or double, and NUL in member names. Our depth limit it does not have.
+ * int64 or double, and NUL in member names. A raw NUL behind a number it
+ * loses. Our depth limit it does not have.
  */
 static enum opinion jansson_says(struct view text)
 {
@@ -348,7 +349,8 @@ static enum opinion jansson_says(struct view text)
 
     if (value != NULL) {
         json_decref(value);
-        return ACCEPTS;
+        return memchr(text.data, '\0', text.size) == NULL ? ACCEPTS
+                                                          : HAS_NO_SAY;
     }
     enum json_error_code code = json_error_code(&error);
     if (code == json_error_numeric_overflow ||
