@@ -354,10 +354,10 @@ void json_check_init(struct json_check *check)
 
 enum kist_status json_check_feed(struct json_check *check, struct view chunk)
 {
-    const char *at = chunk.data, *end = chunk.data + chunk.size;
-
     if (chunk.size == 0)
-        return check->refusal;
+        return check->refusal; /* It may have no address at all. */
+
+    const char *at = chunk.data, *end = chunk.data + chunk.size;
     check->chunk = chunk.data;
     while (at < end && check->step != JSON_STEP_REFUSED) {
         if (is_between_tokens(check->step) && is_space(*at))

@@ -25,12 +25,11 @@ struct view json_text_trim(struct view text)
 
 enum json_type json_text_type(struct view text)
 {
-    const char *end = text.data + text.size;
-    const char *at = skip_space(text.data, end);
-
-    if (at == end)
+    while (text.size > 0 && is_space(*text.data))
+        text = view_from(text, 1);
+    if (text.size == 0)
         return JSON_NONE;
-    switch (*at) {
+    switch (*text.data) {
     case '{':
         return JSON_IS_OBJECT;
     case '[':
@@ -108,10 +107,12 @@ unsigned json_text_height(struct view text)
 
 struct view json_text_value(struct view text)
 {
-    const char *end = text.data + text.size;
-    const char *start = skip_space(text.data, end);
     unsigned height;
 
+    if (text.size == 0)
+        return text;
+    const char *end = text.data + text.size;
+    const char *start = skip_space(text.data, end);
     return (struct view){start,
                          (size_t)(skip_value(start, end, &height) - start)};
 }

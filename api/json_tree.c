@@ -93,8 +93,10 @@ enum kist_status json_tree_read(struct json_tree *tree, struct view text,
 
     if (text.size > JSON_TREE_LARGEST)
         return json_tree_refuse(tree, "the text is larger than 1 GiB");
+    if (type == JSON_NONE)
+        return KIST_INVALID;
     height = json_text_height(text);
-    if (height > JSON_MAX_DEPTH || type == JSON_NONE)
+    if (height > JSON_MAX_DEPTH)
         return KIST_INVALID;
     return new_node(tree, text, type, height, out_node);
 }

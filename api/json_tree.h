@@ -46,7 +46,7 @@ const char *json_tree_excess(const struct json_tree *tree);
 
 /*
  * A node that stands alone: the value of text, which the tree keeps.
- * KIST_INVALID: too deep, so it cannot have passed json_check().
+ * KIST_INVALID: empty or too deep, so it cannot have passed json_check().
  */
 KIST_CHECKED enum kist_status json_tree_read(struct json_tree *tree,
                                              struct view text,

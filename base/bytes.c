@@ -57,6 +57,8 @@ struct view view_trim(struct view text)
 struct view view_from(struct view whole, size_t offset)
 {
     assert(offset <= whole.size);
+    if (offset == 0)
+        return whole; /* An empty view may have no address to add to. */
     return (struct view){whole.data + offset, whole.size - offset};
 }
 

@@ -283,6 +283,17 @@ Test(json_patch, a_fault_names_its_operation_and_where_it_stands)
     blob_free(&out);
 }
 
+Test(json_patch, a_document_that_is_not_there_is_invalid)
+{
+    struct blob out = BLOB_EMPTY;
+    struct outcome outcome = apply((struct view){NULL, 0},
+                                   VIEW_LITERAL("[" ADD("", "1") "]"), 9, &out);
+
+    cr_expect(eq(int, outcome.status, KIST_INVALID));
+    cr_expect(eq(sz, outcome.fault.operation, JSON_PATCH_WHOLE));
+    blob_free(&out);
+}
+
 Test(json_patch, equality_is_deep_exact_and_knows_no_member_order)
 {
     static const struct patching cases[] = {
