@@ -377,7 +377,7 @@ enum problem reply_problem_of(enum kist_status status)
     case KIST_IO:
         return PROBLEM_INTERNAL;
     }
-    assert(!"a success is no problem");
+    assert(false); /* A success is no problem. */
     return PROBLEM_INTERNAL;
 }
 

@@ -1,0 +1,68 @@
+#include "api/account.h"
+
+#include "api/head.h"
+#include "api/router.h"
+
+#include <arpa/inet.h>
+
+static struct view print_client(struct MHD_Connection *connection,
+                                char text[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr *address =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+            ->client_addr;
+    const char *printed = NULL;
+
+    if (address->sa_family == AF_INET)
+        printed = inet_ntop(
+            AF_INET,
+            &((const struct sockaddr_in *)(const void *)address)->sin_addr,
+            text, INET6_ADDRSTRLEN);
+    else if (address->sa_family == AF_INET6)
+        printed = inet_ntop(
+            AF_INET6,
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr,
+            text, INET6_ADDRSTRLEN);
+    return printed == NULL ? VIEW_LITERAL("") : view_of(printed);
+}
+
+/* Without the query, which may hold what nobody should read in a log. */
+static void log_access(struct exchange *exchange, uint64_t duration_ns)
+{
+    const struct request *request = &exchange->request;
+    struct log_line line = log_begin_access(request->api->log);
+    char client[INET6_ADDRSTRLEN];
+
+    if (line.log == NULL)
+        return;
+    log_text(&line, "client", print_client(exchange->mhd, client));
+    log_text(&line, "method",
+             view_of(request->method == METHOD_COUNT
+                         ? "other"
+                         : head_method_name(request->method)));
+    log_text(&line, "path", exchange->path);
+    log_number(&line, "status", exchange->code);
+    log_number(&line, "bytes", exchange->answer_size);
+    log_seconds(&line, "seconds", duration_ns);
+    log_text(&line, "request_id", request->id);
+    log_end(&line);
+}
+
+void account_close(struct exchange *exchange, enum account_end how,
+                   uint64_t now_ns)
+{
+    struct http_stats *stats = exchange->http_loop->shared->stats;
+    const struct route *route = exchange->request.route;
+    uint64_t duration_ns = now_ns - exchange->request.started_ns;
+    bool unlogged = route != NULL && (route->rules & ROUTE_UNLOGGED) != 0;
+
+    gauge_add(&stats->in_flight, -1);
+    if (how == ACCOUNT_LOST)
+        counter_add(&stats->lost, 1);
+    if (exchange->state != EXCHANGE_SENDING)
+        return; /* Not answered by us, and the head may be overwritten. */
+    http_stats_answered(stats, route, exchange->code, duration_ns);
+    counter_add(&stats->sent_bytes, exchange->answer_size);
+    if (!unlogged)
+        log_access(exchange, duration_ns);
+}

@@ -1,0 +1,147 @@
+#include "api/upload.h"
+
+#include "api/reply.h"
+#include "api/router.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define KIB UINT64_C(1024)
+
+/* How much more is read of a body that turned out too large. */
+#define DISCARD_MOST (1024 * KIB)
+/* What a body gets at first. */
+#define FIRST_PIECE (64 * KIB)
+
+static bool may_be_json(struct view media_type)
+{
+    const char *end = media_type.size == 0
+                          ? NULL
+                          : memchr(media_type.data, ';', media_type.size);
+
+    if (end != NULL)
+        media_type.size = (size_t)(end - media_type.data);
+    media_type = view_trim(media_type);
+    return media_type.size == 0 ||
+           view_is_ignoring_case(media_type, "application/json") ||
+           view_is_ignoring_case(media_type,
+                                 "application/x-www-form-urlencoded");
+}
+
+static void limit_body(struct exchange *exchange, const char *name,
+                       uint64_t bytes)
+{
+    exchange->body_limit_name = name;
+    exchange->body_limit = bytes;
+}
+
+void upload_limit(struct exchange *exchange)
+{
+    const struct settings *settings = exchange->request.api->settings;
+
+    switch (exchange->request.route->body) {
+    case BODY_NONE:
+        limit_body(exchange, "", 0);
+        break;
+    case BODY_VALUE:
+        if (may_be_json(exchange->request.headers[HEADER_CONTENT_TYPE]))
+            limit_body(exchange, "max-json-bytes", settings->max_json_bytes);
+        else
+            limit_body(exchange, "max-value-bytes", settings->max_value_bytes);
+        break;
+    case BODY_PATCH:
+        limit_body(exchange, "max-json-bytes", settings->max_json_bytes);
+        break;
+    case BODY_BATCH:
+        limit_body(exchange, "max-batch-bytes", settings->max_batch_bytes);
+        break;
+    }
+    if (exchange->body_limit > settings->body_memory_bytes)
+        limit_body(exchange, "body-memory", settings->body_memory_bytes);
+}
+
+void upload_refuse(struct exchange *exchange, enum kist_status status)
+{
+    struct request *request = &exchange->request;
+
+    if (status != KIST_TOO_LARGE) {
+        reply_problem(request, PROBLEM_BUSY,
+                      "There is no memory for the body now; body-memory "
+                      "bounds it. Try again.");
+        return;
+    }
+    reply_member_text(request, "limit_name",
+                      view_of(exchange->body_limit_name));
+    reply_member_number(request, "limit", exchange->body_limit);
+    reply_problem(request, PROBLEM_BODY_TOO_LARGE,
+                  "The body is larger than %s allows (%llu bytes).",
+                  exchange->body_limit_name,
+                  (unsigned long long)exchange->body_limit);
+}
+
+void upload_drop(struct exchange *exchange)
+{
+    blob_free(&exchange->body);
+    budget_give_back(&exchange->http_loop->shared->body_memory,
+                     exchange->body_taken);
+    exchange->body_taken = 0;
+}
+
+/* Doubling, from FIRST_PIECE on, but never beyond what was announced. */
+static uint64_t next_capacity(const struct exchange *exchange, uint64_t needed)
+{
+    uint64_t capacity = 2 * exchange->body_taken;
+
+    if (capacity < FIRST_PIECE)
+        capacity = FIRST_PIECE;
+    if (capacity < needed)
+        capacity = needed;
+    if (exchange->body_length > 0 && capacity > exchange->body_length)
+        capacity = exchange->body_length;
+    if (capacity > exchange->body_limit)
+        capacity = exchange->body_limit;
+    return capacity;
+}
+
+static enum kist_status make_room(struct exchange *exchange, size_t size)
+{
+    struct budget *memory = &exchange->http_loop->shared->body_memory;
+    uint64_t needed = exchange->body.size + size;
+
+    if (needed > exchange->body_limit)
+        return KIST_TOO_LARGE;
+    if (needed <= exchange->body_taken)
+        return KIST_OK;
+
+    uint64_t capacity = next_capacity(exchange, needed);
+
+    if (!budget_take(memory, capacity - exchange->body_taken))
+        return KIST_BUSY;
+    exchange->body_taken = capacity;
+    return blob_reserve(&exchange->body,
+                        (size_t)capacity - exchange->body.size);
+}
+
+enum MHD_Result upload_take(struct exchange *exchange, struct view bytes)
+{
+    exchange->connection->received += bytes.size;
+    exchange->connection->consumed += bytes.size;
+    counter_add(&exchange->http_loop->shared->stats->received_bytes,
+                bytes.size);
+    if (exchange->state == EXCHANGE_DISCARDING) {
+        exchange->discarded += bytes.size;
+        return exchange->discarded > DISCARD_MOST ? MHD_NO : MHD_YES;
+    }
+    assert(exchange->state == EXCHANGE_BODY);
+
+    enum kist_status status = make_room(exchange, bytes.size);
+
+    if (status == KIST_OK) {
+        blob_append(&exchange->body, bytes);
+        return MHD_YES;
+    }
+    upload_drop(exchange);
+    exchange->state = EXCHANGE_DISCARDING;
+    upload_refuse(exchange, status);
+    return exchange->state == EXCHANGE_BROKEN ? MHD_NO : MHD_YES;
+}

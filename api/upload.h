@@ -1,0 +1,27 @@
+/*
+ * upload - the bytes of a request's body, within its limit and the memory.
+ *
+ * Memory follows what was sent, not what was announced: a client cannot hold
+ * a MiB of --body-memory by promising one. A body that turns out too large is
+ * read on for a MiB, so that its client gets the answer; then it is cut.
+ *
+ * Threads: all on the loop.
+ */
+#ifndef KIST_API_UPLOAD_H
+#define KIST_API_UPLOAD_H
+
+#include "api/exchange.h"
+
+/* Which setting limits the body of this request, and to what. */
+void upload_limit(struct exchange *exchange);
+
+/* Reply that the body is too large (KIST_TOO_LARGE), or no memory is left. */
+void upload_refuse(struct exchange *exchange, enum kist_status status);
+
+/* MHD_NO: cut the connection. */
+enum MHD_Result upload_take(struct exchange *exchange, struct view bytes);
+
+/* Free what the handler did not take, and give the budget back. */
+void upload_drop(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,78 @@
+#include "api/router.h"
+
+#include "api/problem.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <string.h>
+
+static bool has_only(const char *text, char besides)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((*at < 'a' || *at > 'z') && *at != besides)
+            return false;
+    }
+    return *text != '\0';
+}
+
+Test(router, rows_differ_in_their_labels_and_in_what_they_match)
+{
+    for (size_t i = 0; i < routes_count; i++) {
+        cr_expect(has_only(routes[i].label, '_'), "%s", routes[i].label);
+        cr_expect(routes[i].handle != NULL);
+        cr_expect(routes[i].method != METHOD_HEAD);
+        cr_expect(routes[i].method != METHOD_OPTIONS);
+        for (size_t j = 0; j < i; j++) {
+            cr_expect(strcmp(routes[i].label, routes[j].label) != 0, "%s",
+                      routes[i].label);
+            cr_expect(routes[i].method != routes[j].method ||
+                          strcmp(routes[i].path, routes[j].path) != 0,
+                      "%s", routes[i].label);
+        }
+    }
+}
+
+Test(router, each_row_is_found_by_its_path)
+{
+    for (size_t i = 0; i < routes_count; i++) {
+        const struct route *found = NULL;
+        unsigned allowed;
+
+        cr_expect(route_find(routes[i].method, view_of(routes[i].path), &found,
+                             &allowed) == ROUTE_FOUND);
+        cr_expect(found == &routes[i], "%s", routes[i].label);
+    }
+}
+
+Test(router, head_runs_get_and_other_methods_learn_what_is_allowed)
+{
+    const struct route *found = NULL;
+    unsigned allowed = 0;
+
+    cr_assert(route_find(METHOD_HEAD, VIEW_LITERAL("/livez"), &found,
+                         &allowed) == ROUTE_FOUND);
+    cr_assert(found->method == METHOD_GET);
+    cr_assert(route_find(METHOD_DELETE, VIEW_LITERAL("/livez"), &found,
+                         &allowed) == ROUTE_NO_METHOD);
+    cr_assert(eq(uint, allowed,
+                 1u << METHOD_GET | 1u << METHOD_HEAD | 1u << METHOD_OPTIONS));
+    cr_assert(route_find(METHOD_GET, VIEW_LITERAL("/livez/"), &found,
+                         &allowed) == ROUTE_NO_PATH);
+    cr_assert(route_find(METHOD_GET, VIEW_LITERAL("/live"), &found, &allowed) ==
+              ROUTE_NO_PATH);
+}
+
+Test(problem, each_has_a_slug_of_its_own_a_title_and_an_error_code)
+{
+    for (enum problem i = 0; i < PROBLEM_COUNT; i++) {
+        const struct problem_row *row = problem_row(i);
+
+        cr_expect(row->code >= 400 && row->code < 600, "%s", row->slug);
+        cr_expect(row->title[0] != '\0');
+        cr_expect(has_only(row->slug, '-'), "%s", row->slug);
+        for (enum problem j = 0; j < i; j++)
+            cr_expect(strcmp(row->slug, problem_row(j)->slug) != 0, "%s",
+                      row->slug);
+    }
+}
