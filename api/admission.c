@@ -23,11 +23,11 @@ static enum MHD_Result read_field(void *cls, enum MHD_ValueKind kind,
 
 static void name_request(struct exchange *exchange, struct view offered)
 {
-    if (head_is_request_id(offered)) {
+    if (request_id_is_good(offered)) {
         exchange->request.id = offered;
         return;
     }
-    http_loop_draw_id(exchange->http_loop, exchange->drawn_id);
+    request_ids_draw(&exchange->http_loop->ids, exchange->drawn_id);
     exchange->request.id = view_of(exchange->drawn_id);
 }
 

@@ -3,6 +3,10 @@
  * a head is found by the once-a-second look alone: the kernel has received
  * more bytes on an idle connection than its requests consumed. What a request
  * in chunks consumed is not known; after one, the first look settles it.
+ *
+ * libmicrohttpd 0.9.75 does not see that a client closed if that came with
+ * its last bytes: edge-triggered, there is no second event. So the look asks
+ * for that as well.
  */
 #include "api/connection.h"
 
@@ -17,7 +21,9 @@
 #define SECOND_NS     UINT64_C(1000000000)
 #define MS_NS         UINT64_C(1000000)
 #define BODY_WINDOW_S UINT64_C(10)
-#define ANSWER_WINDOW (UINT64_C(1) << 20)
+/* linux/tcp.h and netinet/tcp.h, which names it, exclude each other. */
+#define TCP_CLOSE_WAIT_STATE 8
+#define ANSWER_WINDOW        (UINT64_C(1) << 20)
 
 void connection_list_add(struct connection_list *list,
                          struct connection *connection)
@@ -65,18 +71,41 @@ static bool read_counts(const struct connection *connection,
                        sizeof(out_info->tcpi_bytes_received);
 }
 
-static void look_for_head(struct connection *connection, uint64_t now_ns)
+static ssize_t peek(const struct connection *connection)
+{
+    char byte;
+
+    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+bool connection_is_quiet(const struct connection *connection)
+{
+    return peek(connection) <= 0;
+}
+
+bool connection_is_gone(const struct connection *connection)
+{
+    ssize_t size = peek(connection);
+
+    return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Has a request begun? True: no, and its client will not send another one. */
+static bool idle_is_gone(struct connection *connection, uint64_t now_ns)
 {
     struct tcp_info info;
 
     if (!read_counts(connection, &info))
-        return;
+        return false;
+    if (info.tcpi_state == TCP_CLOSE_WAIT_STATE)
+        return connection_is_gone(connection);
     if (connection->consumed_unknown) {
         connection->consumed = info.tcpi_bytes_received;
         connection->consumed_unknown = false;
     }
     if (info.tcpi_bytes_received != connection->consumed)
         connection_enter(connection, CONNECTION_HEAD, now_ns);
+    return false;
 }
 
 static bool body_is_slow(struct connection *connection, uint64_t rate,
@@ -117,17 +146,21 @@ bool connection_overdue(struct connection *connection,
 {
     uint64_t waited_ns = now_ns - connection->since_ns;
 
+    *out_end = HTTP_END_GONE;
     switch (connection->phase) {
     case CONNECTION_IDLE:
-        *out_end = HTTP_END_IDLE;
-        if (waited_ns >= settings->idle_timeout_ms * MS_NS)
+        if (idle_is_gone(connection, now_ns))
             return true;
-        look_for_head(connection, now_ns);
-        return false;
+        *out_end = HTTP_END_IDLE;
+        return waited_ns >= settings->idle_timeout_ms * MS_NS;
     case CONNECTION_HEAD:
+        if (connection_is_gone(connection))
+            return true;
         *out_end = HTTP_END_HEAD;
         return waited_ns >= settings->head_timeout_ms * MS_NS;
     case CONNECTION_BODY:
+        if (connection_is_gone(connection))
+            return true;
         *out_end = HTTP_END_BODY;
         return body_is_slow(connection, settings->body_rate_bytes, now_ns);
     case CONNECTION_WORK:
@@ -148,23 +181,4 @@ void connection_end(struct connection *connection)
 
     /* ENOTCONN: the client was faster. Nothing else can happen to it. */
     (void)shutdown(connection->descriptor, SHUT_RDWR);
-}
-
-static ssize_t peek(const struct connection *connection)
-{
-    char byte;
-
-    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-}
-
-bool connection_is_quiet(const struct connection *connection)
-{
-    return peek(connection) <= 0;
-}
-
-bool connection_is_gone(const struct connection *connection)
-{
-    ssize_t size = peek(connection);
-
-    return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
 }

@@ -16,6 +16,8 @@
  *     answer  the answer queued                response-timeout brought less
  *                                              than a MiB to the client
  *
+ * A client that closed before its request was whole is ended as well.
+ *
  * Ending means shutdown(): libmicrohttpd then sees the end of the stream and
  * tears everything down in its own order.
  *

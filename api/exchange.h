@@ -60,7 +60,7 @@ struct exchange {
     unsigned target_fault;
     unsigned allowed; /* Methods, where there is an Allow to send. */
     struct blob decoded;
-    char drawn_id[HTTP_LOOP_ID_SIZE];
+    char drawn_id[REQUEST_ID_SIZE];
 
     /* The body. */
     struct blob body;

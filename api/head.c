@@ -254,18 +254,3 @@ bool head_method_is_foreign(struct view name)
     }
     return false;
 }
-
-bool head_is_request_id(struct view text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        char byte = text.data[i];
-        bool fits = (byte >= '0' && byte <= '9') ||
-                    (byte >= 'A' && byte <= 'Z') ||
-                    (byte >= 'a' && byte <= 'z') || byte == '.' ||
-                    byte == '_' || byte == '-';
-
-        if (!fits)
-            return false;
-    }
-    return text.size >= 1 && text.size <= 64;
-}

@@ -78,7 +78,4 @@ bool head_method_is_foreign(struct view name);
 /* "GET". */
 const char *head_method_name(enum method method);
 
-/* [A-Za-z0-9._-]{1,64}: fit for logs and headers as it is. */
-bool head_is_request_id(struct view text);
-
 #endif

@@ -1,22 +1,18 @@
 #include "api/http_loop.h"
 
+#include "api/daemon.h"
 #include "api/exchange.h"
 #include "api/feed.h"
 #include "base/clock.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum {
     TICK_MS = 1000,
-    /* More would be mapped and unmapped for each connection. */
-    POOL_SIZE = 32 * 1024,
     EVICT_TRIES = 16,
 };
 
@@ -250,13 +246,19 @@ static void abandon_parked(struct http_loop *loop)
     }
 }
 
-static void end_idle(struct http_loop *loop)
+/* Draining: what waits for nothing can go. */
+static void end_finished(struct http_loop *loop)
 {
     for (struct connection *connection = loop->idle.first; connection != NULL;
          connection = connection->next) {
-        if (!connection->ended && connection->phase == CONNECTION_IDLE &&
-            connection_is_quiet(connection))
+        if (connection_is_quiet(connection))
             end(loop, connection, HTTP_END_STOPPING);
+    }
+    for (struct connection *connection = loop->busy.first; connection != NULL;
+         connection = connection->next) {
+        if (connection->phase == CONNECTION_BODY &&
+            connection_is_gone(connection))
+            end(loop, connection, HTTP_END_GONE);
     }
 }
 
@@ -353,85 +355,11 @@ static void on_turn_end(void *ctx)
     if (loop->daemon == NULL)
         return;
     if (loop->state == HTTP_LOOP_DRAINING)
-        end_idle(loop);
+        end_finished(loop);
     if (loop->state == HTTP_LOOP_STOPPING)
         stop_if_possible(loop);
     if (loop->daemon != NULL)
         schedule(loop);
-}
-
-void http_loop_draw_id(struct http_loop *loop, char text[HTTP_LOOP_ID_SIZE])
-{
-    /* xorshift128+: ids need to differ, not to be secret. */
-    uint64_t a = loop->id_state[0];
-    uint64_t b = loop->id_state[1];
-
-    loop->id_state[0] = b;
-    a ^= a << 23;
-    a ^= a >> 17;
-    a ^= b ^ (b >> 26);
-    loop->id_state[1] = a;
-
-    uint64_t number = a + b;
-
-    for (size_t i = 0; i < HTTP_LOOP_ID_SIZE - 1; i++) {
-        text[i] = "0123456789abcdef"[number & 15];
-        number >>= 4;
-    }
-    text[HTTP_LOOP_ID_SIZE - 1] = '\0';
-}
-
-static enum kist_status seed_ids(struct http_loop *loop)
-{
-    if (getrandom(loop->id_state, sizeof(loop->id_state), 0) !=
-        (ssize_t)sizeof(loop->id_state))
-        return KIST_IO;
-    loop->id_state[0] |= 1; /* All zeros would stay zeros. */
-    return KIST_OK;
-}
-
-/* Percent-decoding is ours (api/target.h): leave the text as it is. */
-static size_t keep_encoding(void *cls, struct MHD_Connection *connection,
-                            char *text)
-{
-    (void)cls;
-    (void)connection;
-    return strlen(text);
-}
-
-static void __attribute__((format(printf, 2, 0)))
-on_message(void *cls, const char *format, va_list values)
-{
-    struct http_loop *loop = cls;
-    struct log_line line =
-        log_begin(loop->shared->api->log, LOG_DEBUG, "http.library");
-    char text[512];
-    int size;
-
-    if (line.log == NULL)
-        return;
-    size = vsnprintf(text, sizeof(text), format, values);
-    if (size >= 0)
-        log_text(&line, "message", view_of(text));
-    log_end(&line);
-}
-
-static enum kist_status start_daemon(struct http_loop *loop)
-{
-    loop->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-            MHD_USE_ERROR_LOG,
-        0, NULL, NULL, exchange_call, loop, MHD_OPTION_EXTERNAL_LOGGER,
-        on_message, loop, /* Must be first. */
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
-        MHD_OPTION_NOTIFY_COMPLETED, exchange_close, loop,
-        MHD_OPTION_URI_LOG_CALLBACK, exchange_open, loop,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoding, loop,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)POOL_SIZE, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
-        MHD_OPTION_END);
-    return loop->daemon == NULL ? KIST_IO : KIST_OK;
 }
 
 static enum kist_status watch_daemon(struct http_loop *loop)
@@ -455,13 +383,13 @@ static enum kist_status open_parts(struct http_loop *loop)
     enum kist_status status = loop_open(name, &loop->loop);
 
     if (status == KIST_OK)
-        status = seed_ids(loop);
+        status = request_ids_seed(&loop->ids);
     if (status == KIST_OK)
         status = loop_timer_open(loop->loop, on_again, loop, &loop->again);
     if (status == KIST_OK)
         status = loop_timer_open(loop->loop, on_tick, loop, &loop->tick);
     if (status == KIST_OK)
-        status = start_daemon(loop);
+        status = daemon_open(loop, on_connection);
     if (status == KIST_OK)
         status = watch_daemon(loop);
     loop->api_loop.loop = loop->loop;

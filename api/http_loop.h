@@ -19,6 +19,7 @@
 #include "api/census.h"
 #include "api/connection.h"
 #include "api/http_stats.h"
+#include "api/request_id.h"
 #include "base/loop.h"
 
 #include <microhttpd.h>
@@ -65,7 +66,7 @@ struct http_loop {
     struct feed *feeds;
     struct exchange *spare;
     size_t spares;
-    uint64_t id_state[2]; /* Of the generator of request ids. */
+    struct request_ids ids;
 
     /* Any thread reads; nconnections is written by the acceptor as well. */
     _Atomic size_t nconnections;
@@ -103,9 +104,5 @@ void http_loop_wake(struct http_loop *loop);
 
 void http_loop_enter(struct http_loop *loop, struct connection *connection,
                      enum connection_phase phase, uint64_t now_ns);
-
-/* 16 hexadecimal digits and a NUL: unique enough to find a log line by. */
-enum { HTTP_LOOP_ID_SIZE = 17 };
-void http_loop_draw_id(struct http_loop *loop, char text[HTTP_LOOP_ID_SIZE]);
 
 #endif

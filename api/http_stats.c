@@ -72,6 +72,7 @@ static void register_reasons(struct http_stats *stats, struct metrics *metrics)
         [HTTP_END_BODY] = "reason=\"body\"",
         [HTTP_END_ANSWER] = "reason=\"answer\"",
         [HTTP_END_IDLE] = "reason=\"idle\"",
+        [HTTP_END_GONE] = "reason=\"gone\"",
         [HTTP_END_EVICTED] = "reason=\"evicted\"",
         [HTTP_END_STOPPING] = "reason=\"stopping\"",
     };

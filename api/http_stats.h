@@ -37,6 +37,7 @@ enum http_end {
     HTTP_END_BODY,    /* The body came too slowly. */
     HTTP_END_ANSWER,  /* The answer was taken too slowly. */
     HTTP_END_IDLE,    /* No request for too long. */
+    HTTP_END_GONE,    /* The client closed, and nobody noticed at once. */
     HTTP_END_EVICTED, /* The longest idle one, for a new connection. */
     HTTP_END_STOPPING,
     HTTP_ENDS

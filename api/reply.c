@@ -84,7 +84,7 @@ static bool add_fields(struct exchange *exchange, struct MHD_Response *response)
 static bool add_id(struct exchange *exchange, struct MHD_Response *response)
 {
     struct view id = exchange->request.id;
-    char text[65];
+    char text[REQUEST_ID_MAX + 1];
 
     assert(id.size < sizeof(text));
     memcpy(text, id.data, id.size);

@@ -4,6 +4,8 @@
  */
 #include "api/head.h"
 
+#include "api/request_id.h"
+
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
@@ -148,15 +150,15 @@ Test(head, methods_are_known_foreign_or_neither)
     cr_assert(not(head_method_is_foreign(VIEW_LITERAL("BREW"))));
 }
 
-Test(head, request_ids_have_1_to_64_harmless_bytes)
+Test(request_id, given_ones_have_1_to_64_harmless_bytes)
 {
     static const char sixty_five[] = "0123456789012345678901234567890123456789"
                                      "0123456789012345678901234";
 
-    cr_assert(head_is_request_id(VIEW_LITERAL("a.B_9-")));
-    cr_assert(not(head_is_request_id(VIEW_LITERAL(""))));
-    cr_assert(not(head_is_request_id(VIEW_LITERAL("a b"))));
-    cr_assert(not(head_is_request_id(VIEW_LITERAL("\"}"))));
-    cr_assert(not(head_is_request_id(view_of(sixty_five))));
-    cr_assert(head_is_request_id((struct view){sixty_five, 64}));
+    cr_assert(request_id_is_good(VIEW_LITERAL("a.B_9-")));
+    cr_assert(not(request_id_is_good(VIEW_LITERAL(""))));
+    cr_assert(not(request_id_is_good(VIEW_LITERAL("a b"))));
+    cr_assert(not(request_id_is_good(VIEW_LITERAL("\"}"))));
+    cr_assert(not(request_id_is_good(view_of(sixty_five))));
+    cr_assert(request_id_is_good((struct view){sixty_five, 64}));
 }

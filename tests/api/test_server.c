@@ -670,6 +670,19 @@ Test(server, a_drain_finishes_what_is_in_flight_and_refuses_what_comes)
     http_close(&second);
 }
 
+Test(server, half_a_request_whose_client_left_delays_no_drain)
+{
+    start_server();
+    for (int i = 0; i < 20; i++) {
+        http_send_text(&scene.http, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+                                    "Content-Length: 2\r\n\r\n1");
+        connect_client();
+    }
+    http_send_text(&scene.http, "GET /he");
+    http_close(&scene.http);
+    cr_assert(server_drain(scene.server, 5000));
+}
+
 Test(server, a_close_answers_who_waits_and_waits_for_who_writes)
 {
     struct http waiting;
