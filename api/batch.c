@@ -279,6 +279,11 @@ void batch_run(struct request *request)
         !preconditions_switch(request, PARAMETER_ATOMIC, &atomic) ||
         !read_format(request, &format))
         return;
+    if (request->body.size == 0) {
+        reply_problem(request, PROBLEM_EMPTY_BODY,
+                      "Send the operations: {\"operations\":[...]}.");
+        return;
+    }
     batch = calloc(1, sizeof(*batch));
     if (batch == NULL) {
         reply_status(request, KIST_NO_MEMORY, "The batch was not read");

@@ -140,6 +140,12 @@ static void read_condition(struct batch_operation *operation,
                                 "carry it");
 }
 
+static void refuse_ttl(struct batch_operation *operation)
+{
+    refuse(operation, PROBLEM_INVALID_PARAMETER,
+           "\"ttl\" takes a whole number of seconds from 1 to --ttl-max");
+}
+
 static void read_ttl(struct batch_operation *operation,
                      const struct members *members,
                      const struct settings *settings, uint64_t now_ms)
@@ -151,8 +157,7 @@ static void read_ttl(struct batch_operation *operation,
         return;
     if (!view_to_u64(ttl, &seconds) || seconds == 0 ||
         seconds > settings->ttl_max_ms / 1000)
-        refuse_shape(operation, "\"ttl\" takes a whole number of seconds from "
-                                "1 to --ttl-max");
+        refuse_ttl(operation);
     else
         operation->edit.expiry_ms = now_ms + seconds * 1000;
 }

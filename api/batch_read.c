@@ -24,8 +24,11 @@ static struct batch_operation *next_place(struct batch_operations *operations)
     return &list[operations->count];
 }
 
+/* An operation without shape refuses all: nobody knows what it meant. */
 static enum kist_status add(struct batch_operations *operations,
-                            struct view json, const struct settings *settings)
+                            struct view json, size_t offset,
+                            const struct settings *settings,
+                            struct batch_fault *out_fault)
 {
     struct batch_operation *place;
     enum kist_status status;
@@ -37,7 +40,11 @@ static enum kist_status add(struct batch_operations *operations,
         return KIST_NO_MEMORY;
     status = batch_operation_read(place, json, settings, clock_wall_ms());
     operations->count++; /* Also a half-read one: it is to be cleared. */
-    return status;
+    if (status != KIST_OK || !place->refused ||
+        place->problem != PROBLEM_INVALID_JSON)
+        return status;
+    *out_fault = (struct batch_fault){offset, place->detail};
+    return KIST_INVALID;
 }
 
 static enum kist_status check(struct view text, size_t offset,
@@ -77,7 +84,8 @@ static enum kist_status read_json(struct view body,
         return KIST_INVALID;
 
     while (status == KIST_OK && json_parts_next(&list, &part))
-        status = add(out, part.value, settings);
+        status = add(out, part.value, (size_t)(part.value.data - body.data),
+                     settings, out_fault);
     return status;
 }
 
@@ -98,7 +106,8 @@ static enum kist_status read_lines(struct view body,
         if (json_text_trim(line).size > 0) {
             status = check(line, offset, out_fault);
             if (status == KIST_OK)
-                status = add(out, json_text_trim(line), settings);
+                status =
+                    add(out, json_text_trim(line), offset, settings, out_fault);
         }
         offset += line.size + 1;
     }
@@ -110,15 +119,8 @@ enum kist_status batch_read(struct view body, enum batch_format format,
                             struct batch_operations *out,
                             struct batch_fault *out_fault)
 {
-    enum kist_status status = format == BATCH_JSON
-                                  ? read_json(body, settings, out, out_fault)
-                                  : read_lines(body, settings, out, out_fault);
-
-    if (status == KIST_OK && out->count == 0) {
-        *out_fault = (struct batch_fault){0, "there are no operations in it"};
-        status = KIST_INVALID;
-    }
-    return status;
+    return format == BATCH_JSON ? read_json(body, settings, out, out_fault)
+                                : read_lines(body, settings, out, out_fault);
 }
 
 void batch_operations_clear(struct batch_operations *operations)

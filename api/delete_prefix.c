@@ -197,7 +197,7 @@ static void counted(struct scan_job *job, enum kist_status status)
     }
     /* Both were read once before. */
     if (!preconditions_switch(request, PARAMETER_DRY_RUN, &dry_run) ||
-        !preconditions_number(request, PARAMETER_CONFIRM, 0, UINT64_MAX,
+        !preconditions_number(request, PARAMETER_CONFIRM, 0, INT64_MAX,
                               &confirmed))
         return;
     if (dry_run) {
@@ -227,7 +227,7 @@ void delete_prefix(struct request *request)
 
     if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
         !preconditions_switch(request, PARAMETER_DRY_RUN, &dry_run) ||
-        !preconditions_number(request, PARAMETER_CONFIRM, 0, UINT64_MAX,
+        !preconditions_number(request, PARAMETER_CONFIRM, 0, INT64_MAX,
                               &confirmed))
         return;
     if (!request_has(request, PARAMETER_PREFIX)) {

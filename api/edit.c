@@ -162,8 +162,8 @@ set_expiry(struct edit *edit, const struct record *current, struct record *next)
 static enum kist_status patchable(struct edit *edit,
                                   const struct record *current)
 {
-    if (current == NULL)
-        return KIST_NOT_FOUND;
+    if (current == NULL) /* RFC 7396 makes a value of nothing, 6902 cannot. */
+        return edit->kind == EDIT_MERGE_PATCH ? KIST_OK : KIST_NOT_FOUND;
     if (current->type == JSON_NONE)
         return refuse(edit, PROBLEM_WRONG_TYPE,
                       "Only JSON can be patched, and this value is stored as "
@@ -174,8 +174,9 @@ static enum kist_status patchable(struct edit *edit,
 static enum kist_status merge_patch(struct edit *edit,
                                     const struct record *current)
 {
+    struct view target = current != NULL ? current->value : (struct view){0};
     enum kist_status status = json_merge_patch(
-        current->value, edit->body, edit->max_json_bytes, &edit->result);
+        target, edit->body, edit->max_json_bytes, &edit->result);
 
     if (status == KIST_TOO_LARGE)
         return refuse_size(edit, edit->max_json_bytes);
@@ -221,6 +222,8 @@ static enum kist_status patch(struct edit *edit, const struct record *current,
         return status;
     next->value = blob_view(&edit->result);
     next->type = json_text_type(next->value);
+    if (current == NULL)
+        next->media_type = VIEW_LITERAL(JSON_MEDIA_TYPE);
     return KIST_OK;
 }
 

@@ -214,13 +214,19 @@ static bool read_page(struct page *page, struct request *request)
 void list_keys(struct request *request)
 {
     struct view accept = request->headers[HEADER_ACCEPT];
+    unsigned json = accept_quality(accept, JSON_MEDIA_TYPE);
+    unsigned lines = accept_quality(accept, NDJSON_MEDIA_TYPE);
     struct page *page;
 
     if (!preconditions_hold(request))
         return;
-    if (!request_has(request, PARAMETER_COUNT_ONLY) && accept.data != NULL &&
-        accept_quality(accept, NDJSON_MEDIA_TYPE) >
-            accept_quality(accept, JSON_MEDIA_TYPE)) {
+    if (json == 0 && lines == 0) {
+        reply_problem(request, PROBLEM_NOT_ACCEPTABLE,
+                      "Keys are listed as " JSON_MEDIA_TYPE
+                      " or " NDJSON_MEDIA_TYPE ".");
+        return;
+    }
+    if (lines > json && !request_has(request, PARAMETER_COUNT_ONLY)) {
         list_stream_reply(request);
         return;
     }

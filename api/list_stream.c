@@ -82,7 +82,7 @@ void list_stream_reply(struct request *request)
     }
     list->stream = (struct stream){fill, free_stream};
     list->left = UINT64_MAX;
-    if (!preconditions_number(request, PARAMETER_LIMIT, 1, UINT64_MAX - 1,
+    if (!preconditions_number(request, PARAMETER_LIMIT, 1, INT64_MAX,
                               &list->left) ||
         !preconditions_switch(request, PARAMETER_VALUES, &list->values) ||
         !scan_job_init(&list->job, request, NULL)) {

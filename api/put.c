@@ -13,8 +13,8 @@
 static void reply_value(struct key_write *put)
 {
     reply_header(put->request, "Preference-Applied", "return=representation");
-    key_write_reply_value(put, put->write.created ? 201 : 200, put->media_type,
-                          put->write.next.type, &put->body);
+    key_write_reply_value(put, 200, put->media_type, put->write.next.type,
+                          &put->body);
 }
 
 void put_key(struct request *request)

@@ -51,14 +51,41 @@ void scan_job_run(struct scan_job *job)
         job->finish(job, status);
 }
 
+static bool has_key_bytes(struct view bound)
+{
+    for (size_t i = 0; i < bound.size; i++)
+        if ((unsigned char)bound.data[i] < ' ' || bound.data[i] == 0x7F)
+            return false;
+    return view_is_utf8(bound);
+}
+
 static bool bound_fits(struct request *request, enum parameter parameter)
 {
-    if (request->parameters[parameter].size <= STORE_KEY_MAX)
+    struct view bound = request->parameters[parameter];
+
+    if (!has_key_bytes(bound)) {
+        reply_problem(request, PROBLEM_INVALID_PARAMETER,
+                      "%s holds control bytes or is not UTF-8, as no key is.",
+                      parameter_name(parameter));
+        return false;
+    }
+    if (bound.size <= STORE_KEY_MAX)
         return true;
     reply_member_number(request, "limit", STORE_KEY_MAX);
     reply_problem(request, PROBLEM_INVALID_PARAMETER,
                   "%s has more than %d bytes, as no key has.",
                   parameter_name(parameter), STORE_KEY_MAX);
+    return false;
+}
+
+static bool delimiter_fits(struct request *request)
+{
+    struct view delimiter = request->parameters[PARAMETER_DELIMITER];
+
+    if (delimiter.data == NULL || delimiter.size > 0)
+        return bound_fits(request, PARAMETER_DELIMITER);
+    reply_problem(request, PROBLEM_INVALID_PARAMETER,
+                  "delimiter takes at least one character, such as /.");
     return false;
 }
 
@@ -102,8 +129,7 @@ bool scan_job_init(struct scan_job *job, struct request *request,
     job->finish = finish;
     if (!bound_fits(request, PARAMETER_PREFIX) ||
         !bound_fits(request, PARAMETER_START) ||
-        !bound_fits(request, PARAMETER_END) ||
-        !bound_fits(request, PARAMETER_DELIMITER) ||
+        !bound_fits(request, PARAMETER_END) || !delimiter_fits(request) ||
         !preconditions_switch(request, PARAMETER_REVERSE, &range.reverse))
         return false;
     status = scan_init(&job->scan, request->api->store, &range);

@@ -160,7 +160,7 @@ Test(operations, what_cannot_be_appended_to_stays)
     expect_problem(409, "wrong-type");
     expect_value("/kv/a", "{}");
     put("[]");
-    ask("POST /kv/a?op=append", "", "[");
+    ask("POST /kv/a?op=append", "Content-Type: application/json\r\n", "[");
     expect_problem(400, "invalid-json");
     expect_value("/kv/a", "[]");
 }

@@ -223,10 +223,12 @@ Test(values, an_entry_of_other_bytes_has_them_in_base64)
     cr_expect(json_object_get(entry, "type") == NULL);
 }
 
-Test(values, an_empty_opaque_value_is_refused_or_kept)
+Test(values, no_bytes_are_a_value_if_the_type_says_so)
 {
-    ask("PUT /kv/a", "Content-Type: text/plain\r\n", "");
-    expect_problem(400, "empty-body");
+    ask_for(201, "PUT /kv/a", "Content-Type: text/plain\r\n", "");
+    ASK("GET /kv/a");
+    expect_status(200);
+    expect_body("");
 }
 
 Test(values, a_request_id_is_given_back_or_drawn)
