@@ -38,6 +38,7 @@ static enum admission check_head(struct exchange *exchange, const char *method,
                       exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
                       ->header_size;
 
+    exchange->request.method = head_method(view_of(method));
     head_begin(head, method, exchange->target, version);
     MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, read_field,
                                 head);
@@ -74,7 +75,6 @@ static enum admission check_method(struct exchange *exchange,
 {
     struct view name = view_of(method);
 
-    exchange->request.method = head_method(name);
     if (exchange->request.method != METHOD_COUNT)
         return ADMISSION_GRANTED;
     if (head_method_is_foreign(name)) {

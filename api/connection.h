@@ -32,6 +32,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct exchange;
 struct settings;
 
 enum connection_phase {
@@ -47,6 +48,7 @@ struct connection {
     struct connection *next;
     int descriptor; /* libmicrohttpd's. */
     struct census_address address;
+    struct exchange *reading; /* Whose head is not whole yet, or NULL. */
 
     enum connection_phase phase;
     uint64_t since_ns; /* The phase began; in body and answer, the window. */

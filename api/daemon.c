@@ -1,5 +1,6 @@
 #include "api/daemon.h"
 
+#include "api/bad_length.h"
 #include "api/exchange.h"
 
 #include <limits.h>
@@ -23,6 +24,10 @@ static void __attribute__((format(printf, 2, 0)))
 on_message(void *cls, const char *format, va_list values)
 {
     struct http_loop *loop = cls;
+
+    if (bad_length_is_announced(format))
+        bad_length_answer(loop);
+
     struct log_line line =
         log_begin(loop->shared->api->log, LOG_DEBUG, "http.library");
     char text[512];

@@ -104,6 +104,7 @@ void *exchange_open(void *cls, const char *target,
     exchange->connection =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
             ->socket_context;
+    exchange->connection->reading = exchange;
     exchange->request.api = loop->shared->api;
     exchange->request.api_loop = &loop->api_loop;
     exchange->request.loop = loop->loop;
@@ -140,6 +141,7 @@ static enum MHD_Result first_call(struct exchange *exchange, const char *method,
 {
     struct head head;
 
+    exchange->connection->reading = NULL;
     exchange->request.started_ns = clock_mono_ns();
     gauge_add(&stats_of(exchange)->in_flight, 1);
 
@@ -293,6 +295,7 @@ void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
         return;
     *state = NULL;
     assert(exchange->state != EXCHANGE_PARKED);
+    exchange->connection->reading = NULL;
     if (exchange->request.started_ns != 0)
         account_close(exchange,
                       exchange->state == EXCHANGE_SENDING &&

@@ -279,8 +279,8 @@ static bool writes(const struct request *request)
     return false;
 }
 
-static void write_document(struct request *request, enum problem problem,
-                           struct view detail, struct blob *document)
+void reply_document(struct request *request, enum problem problem,
+                    struct view detail, struct blob *document)
 {
     const struct problem_row *row = problem_row(problem);
     const struct blob *members = &request->exchange->members;
@@ -320,7 +320,7 @@ static void send_problem(struct request *request, enum problem problem,
         reply_header(request, "Retry-After", "%d", RETRY_AFTER_S);
     if (problem == PROBLEM_METHOD_NOT_ALLOWED)
         reply_allow(request);
-    write_document(request, problem, detail, &document);
+    reply_document(request, problem, detail, &document);
     size = document.size;
     if (!document.failed)
         response = MHD_create_response_from_buffer_with_free_callback(

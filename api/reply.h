@@ -61,7 +61,12 @@ void reply_problem(struct request *request, enum problem problem,
 /* The problem that a status of the lower layers is; never of KIST_OK. */
 enum problem reply_problem_of(enum kist_status status);
 
-/* The same for a status of the lower layers; `what` begins the detail. */
+/* The document alone, appended: check document->failed. */
+void reply_document(struct request *request, enum problem problem,
+                    struct view detail, struct blob *document);
+
+/* The same as reply_problem() for a status of the lower layers; `what` begins
+ * the detail. */
 void reply_status(struct request *request, enum kist_status status,
                   const char *what);
 

@@ -101,8 +101,14 @@ Test(limits, connections_of_one_address_are_limited, .init = NULL)
     scene_open_with(flags);
     for (int i = 0; i < TRIED; i++)
         http_open(&all[i], scene.kistd.port);
-    for (int i = ALLOWED; i < TRIED; i++)
+    for (int i = ALLOWED; i < TRIED; i++) {
+        struct http_answer answer = {0};
+
+        cr_expect(http_read(&all[i], HTTP_WITH_BODY, &answer) &&
+                  answer.status == 503 && answer.closes);
         closed += http_closes(&all[i], 3000);
+        http_answer_free(&answer);
+    }
     cr_expect(eq(int, closed, TRIED - ALLOWED));
     for (int i = 0; i < ALLOWED; i++) {
         struct http_answer answer = {0};
