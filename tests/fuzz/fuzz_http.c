@@ -1,0 +1,120 @@
+/*
+ * Whatever comes over a socket: the server lives on, what it answers is HTTP,
+ * and a handler sees only bodies within the limit.
+ *
+ * The server runs in this process, with two routes of its own.
+ */
+#include "api/api.h"
+#include "api/reply.h"
+#include "api/router.h"
+#include "api/server.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BODY_MAX = 1000, PATIENCE_MS = 2 };
+
+static struct settings settings = {
+    .listen.count = 1,
+    .max_connections = 100,
+    .head_timeout_ms = 1000,
+    .idle_timeout_ms = 1000,
+    .body_rate_bytes = 1000,
+    .response_timeout_ms = 1000,
+    .max_json_bytes = BODY_MAX,
+    .max_value_bytes = BODY_MAX,
+    .max_batch_bytes = BODY_MAX,
+    .body_memory_bytes = 1 << 20,
+};
+
+static struct api api = {.settings = &settings, .loops = 1};
+static struct server *server;
+
+static void get(struct request *request)
+{
+    assert(request->body.size == 0);
+    reply_static(request, 200, "text/plain", VIEW_LITERAL("value"));
+}
+
+static void put(struct request *request)
+{
+    struct blob body = request_take_body(request);
+
+    assert(request->key.size >= 1 && view_is_utf8(request->key));
+    assert(body.size <= BODY_MAX);
+    reply_bytes(request, 200, "text/plain", &body, blob_view(&body));
+}
+
+const struct route routes[] = {
+    {METHOD_GET, "/kv/{key}", "get_key", BODY_NONE, 0, TAKES(PARAMETER_PTR),
+     get},
+    {METHOD_PUT, "/kv/{key}", "put_key", BODY_VALUE, ROUTE_WRITES,
+     TAKES(PARAMETER_TTL), put},
+};
+
+const size_t routes_count = sizeof(routes) / sizeof(routes[0]);
+
+static void start_server(void)
+{
+    struct server_fault fault;
+    const char *why;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    enum kist_status status =
+        log_open(null, LOG_DEBUG, LOG_ACCESS_ON, &api.log);
+
+    assert(null >= 0 && status == KIST_OK);
+    status = address_parse(VIEW_LITERAL("127.0.0.1:0"),
+                           &settings.listen.addresses[0], &why);
+    assert(status == KIST_OK);
+    status = server_open(&api, &fault, &server);
+    assert(status == KIST_OK);
+}
+
+static int connect_client(void)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(server_port(server, 0)),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc =
+        connect(client, (const struct sockaddr *)&address, sizeof(address));
+
+    assert(client >= 0 && rc == 0);
+    return client;
+}
+
+static void expect_http(int client)
+{
+    struct pollfd poll_for = {.fd = client, .events = POLLIN};
+    char answer[4096];
+
+    if (poll(&poll_for, 1, PATIENCE_MS) <= 0)
+        return; /* It waits for more. */
+    ssize_t size = recv(client, answer, sizeof(answer), MSG_DONTWAIT);
+
+    if (size >= 9)
+        assert(memcmp(answer, "HTTP/1.1 ", 9) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct linger reset = {.l_onoff = 1};
+
+    if (server == NULL)
+        start_server();
+    int client = connect_client();
+
+    if (send(client, data, size, MSG_NOSIGNAL) >= 0)
+        expect_http(client);
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(client);
+    return 0;
+}
