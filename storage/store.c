@@ -165,6 +165,21 @@ static enum kist_status open_engine(struct store *store,
     return engine_leveldb_open(&options, out_fault, &store->engine);
 }
 
+/*
+ * Recovery writes a table, and the disk may be full. Without its ballast it is
+ * low, and the node serves reads until there is room again.
+ */
+static enum kist_status open_engine_on_any_disk(struct store *store,
+                                                struct engine_fault *out_fault)
+{
+    enum kist_status status = open_engine(store, out_fault);
+
+    if (status != KIST_DISK_FULL)
+        return status;
+    disk_release_ballast(store->disk);
+    return open_engine(store, out_fault);
+}
+
 static enum kist_status open_parts(struct store *store,
                                    struct engine_fault *out_fault)
 {
@@ -181,7 +196,7 @@ static enum kist_status open_parts(struct store *store,
     if (status == KIST_OK)
         status = disk_open(&disk, out_fault, &store->disk);
     if (status == KIST_OK)
-        status = open_engine(store, out_fault);
+        status = open_engine_on_any_disk(store, out_fault);
     if (status != KIST_OK)
         return status;
 
