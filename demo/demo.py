@@ -363,6 +363,9 @@ def main():
         return run(arguments.url.rstrip("/"), arguments.connections)
     except (Wrong, http.client.HTTPException) as failure:
         print(f"\nFAILED: {failure}", file=sys.stderr)
+    except ConnectionRefusedError:
+        print(f"\nNothing answers at {arguments.url}: start a kistd there, "
+              "./dev run does it.", file=sys.stderr)
     except OSError as failure:
         print(f"\n{arguments.url}: {failure}", file=sys.stderr)
     return 1
