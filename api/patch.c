@@ -9,6 +9,7 @@
 #include "api/entity.h"
 #include "api/key_write.h"
 #include "api/media_type.h"
+#include "api/preconditions.h"
 #include "api/prefer.h"
 #include "api/reply.h"
 #include "api/value_body.h"
@@ -72,7 +73,7 @@ void patch_key(struct request *request)
     if (!value_body_check_json(request, "The patch"))
         return;
     patch = key_write_new(request);
-    if (patch == NULL)
+    if (patch == NULL || !preconditions_expiry(request, &patch->edit.expiry_ms))
         return;
 
     patch->body = request_take_body(request);

@@ -139,6 +139,22 @@ Test(expiry, a_counter_keeps_its_expiry)
     expect_some_header("Kist-Expires");
 }
 
+Test(expiry, a_patch_may_set_another_end)
+{
+    static const char merge[] =
+        "Content-Type: application/merge-patch+json\r\n";
+
+    ask_for(201, "PUT /kv/a", "", "{}");
+    ask_for(204, "PATCH /kv/a?ttl=100", merge, "{\"n\":1}");
+    expect_some_header("Kist-Expires");
+    ask_for(204, "PATCH /kv/a",
+            text("%sKist-Expires: 2035-01-31T12:00:00.500Z\r\n", merge),
+            "{\"n\":2}");
+    ASK("GET /kv/a");
+    expect_body("{\"n\":2}");
+    expect_header("Kist-Expires", "2035-01-31T12:00:00.500Z");
+}
+
 Test(expiry, an_expiry_survives_a_kill)
 {
     ask_for(201, "PUT /kv/a?ttl=2", "", "1");
