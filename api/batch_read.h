@@ -27,8 +27,9 @@ struct batch_fault {
 
 /*
  * Append body's operations; it must outlive them. KIST_INVALID: not JSON, or it
- * or one operation has another shape; *out_fault says where and why. KIST_TOO_LARGE: more than
- * settings allow. KIST_NO_MEMORY. batch_operations_clear() in any case.
+ * or one operation has another shape; *out_fault says where and why.
+ * KIST_TOO_LARGE: more than settings allow. KIST_NO_MEMORY.
+ * batch_operations_clear() in any case.
  */
 KIST_CHECKED enum kist_status batch_read(struct view body,
                                          enum batch_format format,
