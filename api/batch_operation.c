@@ -375,7 +375,7 @@ enum problem batch_operation_problem(const struct batch_operation *operation,
     *out_detail = "the current version is another one";
     if (write->status == KIST_CONFLICT)
         return PROBLEM_CONDITION_FAILED;
-    *out_detail = kist_status_name(write->status);
+    *out_detail = reply_advice_on(write->status);
     return reply_problem_of(write->status);
 }
 

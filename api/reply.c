@@ -381,7 +381,7 @@ enum problem reply_problem_of(enum kist_status status)
     return PROBLEM_INTERNAL;
 }
 
-static const char *advice(enum kist_status status)
+const char *reply_advice_on(enum kist_status status)
 {
     switch (status) {
     case KIST_OK:
@@ -420,5 +420,5 @@ void reply_status(struct request *request, enum kist_status status,
                   const char *what)
 {
     reply_problem(request, reply_problem_of(status), "%s: %s.", what,
-                  advice(status));
+                  reply_advice_on(status));
 }

@@ -61,6 +61,9 @@ void reply_problem(struct request *request, enum problem problem,
 /* The problem that a status of the lower layers is; never of KIST_OK. */
 enum problem reply_problem_of(enum kist_status status);
 
+/* What to do about it, the second half of a sentence. */
+const char *reply_advice_on(enum kist_status status);
+
 /* The document alone, appended: check document->failed. */
 void reply_document(struct request *request, enum problem problem,
                     struct view detail, struct blob *document);
