@@ -4,33 +4,14 @@
  */
 #include "api/accept.h"
 
+#include "api/piece.h"
+
 #include <string.h>
 
 #define QUALITY_MOST 1000
 
 /* How closely a range names a media type; larger is closer. */
 enum closeness { RANGE_MISSES, RANGE_ANY, RANGE_KIND, RANGE_EXACT };
-
-/* Cut *rest before the next separator outside quotes; *rest moves past it. */
-static struct view next_piece(struct view *rest, char separator)
-{
-    struct view piece = {rest->data, 0};
-    bool quoted = false;
-
-    while (piece.size < rest->size) {
-        char byte = rest->data[piece.size];
-        if (byte == separator && !quoted)
-            break;
-        if (byte == '"')
-            quoted = !quoted;
-        else if (byte == '\\' && quoted && piece.size + 1 < rest->size)
-            piece.size++;
-        piece.size++;
-    }
-    bool more = piece.size < rest->size;
-    *rest = view_from(*rest, piece.size + (more ? 1 : 0));
-    return view_trim(piece);
-}
 
 static enum closeness range_matches(struct view range, const char *media_type)
 {
@@ -80,9 +61,9 @@ static bool range_quality(struct view parameters, unsigned *out_quality)
 {
     *out_quality = QUALITY_MOST;
     while (parameters.size > 0) {
-        struct view parameter = next_piece(&parameters, ';');
+        struct view parameter = piece_take(&parameters, ';');
         struct view value = parameter;
-        struct view name = next_piece(&value, '=');
+        struct view name = piece_take(&value, '=');
         if (view_is_ignoring_case(name, "q"))
             return read_quality(view_trim(value), out_quality);
     }
@@ -97,8 +78,8 @@ unsigned accept_quality(struct view accept, const char *media_type)
     enum closeness closest = RANGE_MISSES;
     unsigned best = 0;
     while (accept.size > 0) {
-        struct view parameters = next_piece(&accept, ',');
-        struct view range = next_piece(&parameters, ';');
+        struct view parameters = piece_take(&accept, ',');
+        struct view range = piece_take(&parameters, ';');
         enum closeness close = range_matches(range, media_type);
         unsigned quality;
 

@@ -1,5 +1,6 @@
 #include "api/media_type.h"
 
+#include "api/piece.h"
 #include "storage/record.h"
 
 #include <string.h>
@@ -48,20 +49,22 @@ static bool is_well_formed(struct view header)
            is_token(view_from(essence, type_size + 1));
 }
 
-/* RFC 8259 has no charset parameter; utf-8 is what it would say. */
+/*
+ * RFC 8259 has no charset parameter; utf-8 is what it would say, and what
+ * each of them must say.
+ */
 static bool is_utf8(struct view header)
 {
-    struct view rest = view_from(header, essence_of(header).size);
-    const char *charset =
-        rest.size == 0 ? NULL : memmem(rest.data, rest.size, "charset=", 8);
-    struct view value;
+    piece_take(&header, ';'); /* The essence. */
+    while (header.size > 0) {
+        struct view value = piece_take(&header, ';');
+        struct view name = piece_take(&value, '=');
 
-    if (charset == NULL)
-        return true;
-    value = essence_of(
-        view_from(rest, (size_t)(charset - rest.data) + strlen("charset=")));
-    return view_is_ignoring_case(value, "utf-8") ||
-           view_is_ignoring_case(value, "\"utf-8\"");
+        if (view_is_ignoring_case(name, "charset") &&
+            !view_is_ignoring_case(piece_unquoted(value), "utf-8"))
+            return false;
+    }
+    return true;
 }
 
 enum media_type_kind media_type_kind(struct view header)

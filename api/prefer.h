@@ -14,7 +14,10 @@ struct prefer {
 
 #define PREFER_WAIT_MAX_S 300
 
-/* As the RFC asks, what is unknown or malformed counts as not written. */
+/*
+ * As the RFC asks, what is unknown or malformed counts as not written, and of
+ * two equal names the first counts.
+ */
 struct prefer prefer_read(struct view header);
 
 #endif
