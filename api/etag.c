@@ -2,10 +2,22 @@
 
 #include <string.h>
 
-static void skip_blanks(struct view *text)
+/* Blanks, and empty elements of a list, which mean nothing (5.6.1.2). */
+static void skip_empty(struct view *list)
 {
-    while (text->size > 0 && (text->data[0] == ' ' || text->data[0] == '\t'))
-        *text = view_from(*text, 1);
+    while (list->size > 0 && strchr(" \t,", list->data[0]) != NULL &&
+           list->data[0] != '\0')
+        *list = view_from(*list, 1);
+}
+
+/* False: the list ends, or something that is no comma follows. */
+static bool next_element(struct view *list)
+{
+    *list = view_trim(*list);
+    if (list->size == 0 || list->data[0] != ',')
+        return false;
+    skip_empty(list);
+    return list->size > 0;
 }
 
 /* entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE */
@@ -40,12 +52,12 @@ enum kist_status etag_read_list(struct view header,
     if (*out_any)
         return KIST_OK;
 
-    for (;;) {
+    skip_empty(&header);
+    do {
         struct version version;
         struct view opaque;
         bool weak;
 
-        skip_blanks(&header);
         if (!take_tag(&header, &weak, &opaque))
             return KIST_INVALID;
         if ((!weak || comparison == ETAG_WEAK) &&
@@ -54,13 +66,8 @@ enum kist_status etag_read_list(struct view header,
                 return KIST_TOO_LARGE;
             out_list->versions[out_list->count++] = version;
         }
-        skip_blanks(&header);
-        if (header.size == 0)
-            return KIST_OK;
-        if (header.data[0] != ',')
-            return KIST_INVALID;
-        header = view_from(header, 1);
-    }
+    } while (next_element(&header));
+    return header.size == 0 ? KIST_OK : KIST_INVALID;
 }
 
 bool etag_read_one(struct view header, struct version *out)

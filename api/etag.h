@@ -11,8 +11,8 @@
 #include "storage/condition.h"
 
 enum etag_comparison {
-    ETAG_STRONG, /* If-Match, and every write: W/"x" matches nothing. */
-    ETAG_WEAK,   /* If-None-Match of a read: W/"x" is "x". */
+    ETAG_STRONG, /* If-Match: W/"x" matches nothing. */
+    ETAG_WEAK,   /* If-None-Match: W/"x" is "x". */
 };
 
 /*

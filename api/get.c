@@ -4,6 +4,7 @@
 #include "api/accept.h"
 #include "api/api.h"
 #include "api/entity.h"
+#include "api/etag.h"
 #include "api/json_pointer.h"
 #include "api/json_text.h"
 #include "api/preconditions.h"
@@ -215,7 +216,7 @@ static bool wait_is_over(struct request *request, uint64_t *out_next_ms)
     enum kist_status status;
     bool known;
 
-    if (!preconditions_condition(request, ETAG_WEAK, &condition))
+    if (!preconditions_condition(request, &condition))
         return false; /* It was read once before: this cannot be. */
     status = read_living(request, &item);
     known = is_known(status, &item, &condition);
@@ -230,7 +231,7 @@ static void finish_wait(struct request *request)
     struct condition condition;
     struct item item = {0};
 
-    if (!preconditions_condition(request, ETAG_WEAK, &condition))
+    if (!preconditions_condition(request, &condition))
         return;
     reply_header(request, "Preference-Applied", "wait");
     reply_read(request, read_living(request, &item), &item, &condition);
@@ -246,7 +247,7 @@ void get_key(struct request *request)
     enum kist_status status;
 
     if (!preconditions_hold(request) ||
-        !preconditions_condition(request, ETAG_WEAK, &condition))
+        !preconditions_condition(request, &condition))
         return;
     status = read_living(request, &item);
     if (prefer.waits && is_known(status, &item, &condition)) {

@@ -60,7 +60,7 @@ struct key_write *key_write_new(struct request *request)
     struct key_write *key_write;
 
     if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
-        !preconditions_condition(request, ETAG_STRONG, &condition))
+        !preconditions_condition(request, &condition))
         return NULL;
     key_write = calloc(1, sizeof(*key_write));
     if (key_write == NULL) {

@@ -1,6 +1,7 @@
 #include "api/preconditions.h"
 
 #include "api/api.h"
+#include "api/etag.h"
 #include "api/moment.h"
 #include "api/reply.h"
 #include "api/router.h"
@@ -85,7 +86,6 @@ bool preconditions_hold(struct request *request)
 }
 
 bool preconditions_condition(struct request *request,
-                             enum etag_comparison comparison,
                              struct condition *out_condition)
 {
     bool match = given(request, HEADER_IF_MATCH);
@@ -104,7 +104,7 @@ bool preconditions_condition(struct request *request,
     }
     status = etag_read_list(
         request->headers[match ? HEADER_IF_MATCH : HEADER_IF_NONE_MATCH],
-        match ? ETAG_STRONG : comparison, &any, out_condition);
+        match ? ETAG_STRONG : ETAG_WEAK, &any, out_condition);
     if (status == KIST_TOO_LARGE) {
         reply_member_number(request, "limit", CONDITION_VERSIONS);
         reply_problem(request, PROBLEM_INVALID_HEADER,

@@ -8,8 +8,8 @@
 #ifndef KIST_API_PRECONDITIONS_H
 #define KIST_API_PRECONDITIONS_H
 
-#include "api/etag.h"
 #include "api/request.h"
+#include "storage/condition.h"
 #include "storage/engine.h"
 
 /*
@@ -20,7 +20,6 @@ KIST_CHECKED bool preconditions_hold(struct request *request);
 
 /* If-Match and If-None-Match as one condition. */
 KIST_CHECKED bool preconditions_condition(struct request *request,
-                                          enum etag_comparison comparison,
                                           struct condition *out_condition);
 
 /* ?durability=, or the server's. */

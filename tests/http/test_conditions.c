@@ -74,11 +74,14 @@ Test(conditions, a_star_matches_whatever_exists)
     expect_status(204);
 }
 
-Test(conditions, a_weak_tag_never_matches_a_write)
+Test(conditions, a_weak_tag_never_permits_a_write)
 {
     const char *first = put("1");
 
     ask("PUT /kv/a", if_match(text("W/%s", first)), "2");
+    expect_problem(412, "condition-failed");
+    /* If-None-Match compares weakly, whatever the method: RFC 9110, 13.1.2. */
+    ask("PUT /kv/a", if_none_match(text("W/%s", first)), "2");
     expect_problem(412, "condition-failed");
     expect_value("/kv/a", "1");
 }
