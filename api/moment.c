@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define DAY_S 86400
+
 static void to_calendar(uint64_t ms, struct tm *out)
 {
     time_t seconds = (time_t)(ms / 1000);
@@ -101,9 +103,24 @@ static bool take_clock(struct view *text, struct tm *at)
            take_number(text, 2, 60, &at->tm_sec);
 }
 
+/* at is as people write it: the month from 1, the whole year. */
+static bool to_seconds(const struct tm *at, time_t *out_seconds)
+{
+    struct tm day = {.tm_year = at->tm_year - 1900,
+                     .tm_mon = at->tm_mon - 1,
+                     .tm_mday = at->tm_mday};
+    time_t midnight = timegm(&day);
+
+    /* timegm turns 31 February into March: such a day does not exist. */
+    if (day.tm_mday != at->tm_mday || day.tm_mon != at->tm_mon - 1)
+        return false;
+    *out_seconds = midnight + at->tm_hour * 3600 + at->tm_min * 60 + at->tm_sec;
+    return true;
+}
+
 bool moment_from_rfc3339(struct view text, uint64_t *out_ms)
 {
-    struct tm at = {0}, normal;
+    struct tm at = {0};
     int ms = 0, ahead;
     time_t seconds;
 
@@ -117,16 +134,10 @@ bool moment_from_rfc3339(struct view text, uint64_t *out_ms)
     if (!take_offset(&text, &ahead) || text.size != 0)
         return false;
 
-    at.tm_year -= 1900;
-    at.tm_mon -= 1;
-    normal = at;
-    seconds = timegm(&normal);
-    /* timegm turns 31 February into March: such a day does not exist. */
-    if (at.tm_year < 70 || (normal.tm_mday != at.tm_mday && at.tm_sec < 60) ||
-        at.tm_mon < 0 || at.tm_mday < 1)
+    if (!to_seconds(&at, &seconds))
         return false;
     seconds -= ahead * 60;
-    if (seconds < 0)
+    if (seconds < 0 || (at.tm_sec == 60 && seconds % DAY_S != 0))
         return false;
     *out_ms = (uint64_t)seconds * 1000 + (uint64_t)ms;
     return true;

@@ -20,7 +20,8 @@ void moment_to_http(uint64_t ms, char out_text[MOMENT_SIZE]);
 
 /*
  * Any RFC 3339 date-time from 1970 on, with an offset and up to nine digits
- * of fraction, of which three count. A leap second is the second after it.
+ * of fraction, of which three count. A leap second, the last second of a day
+ * in UTC, is the second after it.
  */
 KIST_CHECKED bool moment_from_rfc3339(struct view text, uint64_t *out_ms);
 
