@@ -20,12 +20,12 @@ static enum range_kind suffix(struct view digits, uint64_t size,
 enum range_kind range_read(struct view header, uint64_t size,
                            uint64_t *out_first, uint64_t *out_count)
 {
-    struct view unit = VIEW_LITERAL("bytes=");
+    struct view unit = {header.data, strlen("bytes=")};
     struct view from, to;
     const char *dash;
     uint64_t first, last = UINT64_MAX;
 
-    if (header.data == NULL || !view_starts_with(header, unit))
+    if (header.size < unit.size || !view_is_ignoring_case(unit, "bytes="))
         return RANGE_WHOLE;
     header = view_trim(view_from(header, unit.size));
     dash = memchr(header.data, '-', header.size);
