@@ -51,6 +51,9 @@ struct write {
     struct version version;  /* Of the new record; else of the current one. */
     bool created;            /* The key had no value before. */
     uint64_t expiry_ms;      /* Of the new record. */
+
+    /* The commit's own: decided on what a write before it in the batch did. */
+    bool on_pending;
 };
 
 /*

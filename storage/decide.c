@@ -14,18 +14,19 @@ void decision_begin(struct decision *decision)
     decision->lease_ms = 0;
 }
 
-/* The stored or pending record of key. Gives *out_item. */
-static enum kist_status find_current(struct decision *decision, struct view key,
-                                     struct item *out_item)
+/* The stored or pending record of the write's key. Gives *out_item. */
+static enum kist_status find_current(struct decision *decision,
+                                     struct write *write, struct item *out_item)
 {
     struct view pending;
 
-    if (!overlay_find(&decision->overlay, key, &pending))
-        return store_get(decision->store, key, out_item);
+    write->on_pending = overlay_find(&decision->overlay, write->key, &pending);
+    if (!write->on_pending)
+        return store_get(decision->store, write->key, out_item);
     if (pending.size == 0)
         return KIST_NOT_FOUND;
     *out_item = (struct item){0}; /* The overlay owns the bytes. */
-    return record_decode(key, pending, &out_item->record);
+    return record_decode(write->key, pending, &out_item->record);
 }
 
 /* Enter the outcome into batch and overlay, or leave no trace of it. */
@@ -116,7 +117,7 @@ static void decide_write(struct decision *decision, struct write *write)
     write->version = VERSION_NONE;
     write->created = false;
     write->expiry_ms = 0;
-    write->status = find_current(decision, write->key, &item);
+    write->status = find_current(decision, write, &item);
     if (write->status == KIST_OK)
         old = &item.record;
     else if (write->status != KIST_NOT_FOUND)
@@ -180,11 +181,21 @@ void decision_free(struct decision *decision)
     engine_batch_free(&decision->batch);
 }
 
+static void fail_write(struct write *write, enum kist_status status)
+{
+    if (write->status == KIST_OK)
+        write->status = status;
+    else if (write->on_pending)
+        write->status = status == KIST_UNKNOWN ? KIST_READ_ONLY : status;
+}
+
 void decision_fail(struct commit_group *group, enum kist_status status)
 {
-    if (group->atomic && group->failed < group->count)
-        return; /* It was refused before; nothing of it was tried. */
+    if (group->atomic && group->failed < group->count) {
+        /* Nothing of it was tried; only why may have been untrue. */
+        fail_write(&group->writes[group->failed], status);
+        return;
+    }
     for (size_t i = 0; i < group->count; i++)
-        if (group->writes[i].status == KIST_OK)
-            group->writes[i].status = status;
+        fail_write(&group->writes[i], status);
 }

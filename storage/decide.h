@@ -38,7 +38,11 @@ void decision_applied(struct decision *decision);
 void decision_end(struct decision *decision);  /* Keeps memory for the next. */
 void decision_free(struct decision *decision); /* Keeps none. */
 
-/* The batch was not applied: every write that was to happen got status. */
+/*
+ * The batch was not applied: every write that was to happen gets status. One
+ * that was refused for what another was to do is not refused any more, it was
+ * just not tried: KIST_READ_ONLY if status is KIST_UNKNOWN, else status.
+ */
 void decision_fail(struct commit_group *group, enum kist_status status);
 
 #endif

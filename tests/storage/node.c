@@ -6,54 +6,82 @@
 #include <pthread.h>
 #include <stdio.h>
 
-static void open_parts(struct node *node)
+enum kist_status node_open_store(struct node *node)
 {
+    size_t buffer = node->write_buffer_bytes;
     struct store_options options = {
         .path = node->path,
-        .engine.write_buffer_bytes = 1 << 20,
+        .engine.write_buffer_bytes = buffer != 0 ? buffer : 1 << 20,
         .engine.block_cache_bytes = 1 << 20,
         .engine.max_open_files = 100,
-        .ballast_bytes = 1 << 20,
+        .ballast_bytes = 1 << 16,
         .reserve_bytes = 1 << 20,
     };
-    struct commit_options commit_options = {.queue_bytes = 1 << 20};
-    struct store_hooks hooks = {0};
-    struct engine_fault fault;
 
-    cr_assert(store_open(&options, &hooks, &fault, &node->store) == KIST_OK,
-              "%s", fault.text);
-    cr_assert(commit_open(node->store, &commit_options, &node->commit) ==
-              KIST_OK);
+    return store_open(&options, &node->hooks, &node->fault, &node->store);
+}
+
+static void open_lane(struct node *node)
+{
     cr_assert(loop_open("node", &node->loop) == KIST_OK);
     cr_assert(commit_lane_open(node->commit, node->loop, &node->lane) ==
               KIST_OK);
 }
 
-static void close_parts(struct node *node)
+static void close_lane(struct node *node)
 {
-    commit_close(node->commit);
     commit_lane_close(node->lane);
     loop_close(node->loop);
+}
+
+void node_open_commit(struct node *node)
+{
+    struct commit_options options = {.queue_bytes = 1 << 20};
+
+    cr_assert(commit_open(node->store, &options, &node->commit) == KIST_OK);
+    open_lane(node);
+}
+
+void node_start(struct node *node)
+{
+    enum kist_status status = node_open_store(node);
+
+    cr_assert(status == KIST_OK, "%s: %s", kist_status_name(status),
+              node->fault.text);
+    node_open_commit(node);
+}
+
+void node_stop(struct node *node)
+{
+    commit_close(node->commit);
+    close_lane(node);
     store_close(node->store);
+    node->store = NULL;
+}
+
+void node_prepare(struct node *node)
+{
+    *node = (struct node){0};
+    scratch_make(&node->scratch);
+    snprintf(node->path, sizeof(node->path), "%s/data", node->scratch.path);
 }
 
 void node_open(struct node *node)
 {
-    scratch_make(&node->scratch);
-    snprintf(node->path, sizeof(node->path), "%s/data", node->scratch.path);
-    open_parts(node);
+    node_prepare(node);
+    node_start(node);
 }
 
 void node_close(struct node *node)
 {
-    close_parts(node);
+    node_stop(node);
     scratch_remove(&node->scratch);
 }
 
 void node_restart(struct node *node)
 {
-    close_parts(node);
-    open_parts(node);
+    node_stop(node);
+    node_start(node);
 }
 
 /* One turn of the loop hands all over; the last answer stops it. */
@@ -98,8 +126,8 @@ static void hand_over(struct loop_task *task)
     commit_lane_flush(turn->node->lane);
 }
 
-void node_commit(struct node *node, struct commit_group *const groups[],
-                 size_t count)
+void node_turn(struct node *node, struct commit_group *const groups[],
+               size_t count)
 {
     struct turn turn = {
         .task.run = hand_over,
@@ -112,13 +140,19 @@ void node_commit(struct node *node, struct commit_group *const groups[],
     turn_of_node = &turn;
     loop_post(node->loop, &turn.task);
     loop_run(node->loop);
+}
 
-    /* A loop runs once: the next turn gets a new one. */
-    commit_lane_close(node->lane);
-    loop_close(node->loop);
-    cr_assert(loop_open("node", &node->loop) == KIST_OK);
-    cr_assert(commit_lane_open(node->commit, node->loop, &node->lane) ==
-              KIST_OK);
+void node_renew(struct node *node)
+{
+    close_lane(node);
+    open_lane(node);
+}
+
+void node_commit(struct node *node, struct commit_group *const groups[],
+                 size_t count)
+{
+    node_turn(node, groups, count);
+    node_renew(node);
 }
 
 enum kist_status node_write(struct node *node, struct write *write)

@@ -22,8 +22,8 @@ static _Atomic bool is_watched[MAX_FILES];
 static _Atomic int armed_call; /* enum fault_call */
 static _Atomic int left;
 static _Atomic bool fired;
-static enum fault_life armed_life;
-static int armed_error;
+static _Atomic int armed_life; /* enum fault_life */
+static _Atomic int armed_error;
 
 void fault_watch(const char *directory)
 {
@@ -33,7 +33,7 @@ void fault_watch(const char *directory)
 void fault_arm(enum fault_call call, unsigned nth, enum fault_life life,
                int error)
 {
-    armed_life = life;
+    armed_life = (int)life;
     armed_error = error;
     fired = false;
     left = (int)nth;
@@ -104,6 +104,16 @@ OPENING(open, (const char *path, int flags, ...), AT_FDCWD)
 OPENING(open64, (const char *path, int flags, ...), AT_FDCWD)
 OPENING(openat, (int at, const char *path, int flags, ...), at)
 OPENING(openat64, (int at, const char *path, int flags, ...), at)
+
+/* The number may come back as a file or socket that nobody watches. */
+int close(int file)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "close");
+
+    if (file >= 0 && file < MAX_FILES)
+        is_watched[file] = false;
+    return real(file);
+}
 
 ssize_t write(int file, const void *bytes, size_t size)
 {
