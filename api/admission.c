@@ -204,10 +204,9 @@ static enum admission check_body(struct exchange *exchange,
 
 static enum admission check_stopping(struct exchange *exchange)
 {
-    const struct api *api = exchange->request.api;
-
     if ((exchange->request.route->rules & ROUTE_ALWAYS) != 0 ||
-        !atomic_load_explicit(&api->stopping, memory_order_relaxed))
+        exchange->http_loop->state == HTTP_LOOP_SERVING ||
+        exchange->connection->begun)
         return ADMISSION_GRANTED;
     reply_problem(&exchange->request, PROBLEM_STOPPING,
                   "The node is stopping; ask another one.");

@@ -49,7 +49,11 @@ struct api {
     void (*turn_end)(struct api_loop *api_loop);
     void (*loop_end)(struct api_loop *api_loop);
 
-    atomic_bool stopping; /* Set once: new requests get 503. */
+    /*
+     * Set once: /readyz is 503 and answers carry Connection: close. Requests
+     * are refused from server_drain() on, if they had not begun by then.
+     */
+    atomic_bool stopping;
 };
 
 /* One a loop. The hooks and handlers of that loop may use lane and room as they

@@ -5,8 +5,9 @@
  * in chunks consumed is not known; after one, the first look settles it.
  *
  * libmicrohttpd 0.9.75 does not see that a client closed if that came with
- * its last bytes: edge-triggered, there is no second event. So the look asks
- * for that as well.
+ * its last bytes: edge-triggered, there is no second event. The kernel counts
+ * the end of a stream as a byte, so the look finds that as a head begun, and
+ * the next one finds the client gone.
  */
 #include "api/connection.h"
 
@@ -21,9 +22,7 @@
 #define SECOND_NS     UINT64_C(1000000000)
 #define MS_NS         UINT64_C(1000000)
 #define BODY_WINDOW_S UINT64_C(10)
-/* linux/tcp.h and netinet/tcp.h, which names it, exclude each other. */
-#define TCP_CLOSE_WAIT_STATE 8
-#define ANSWER_WINDOW        (UINT64_C(1) << 20)
+#define ANSWER_WINDOW (UINT64_C(1) << 20)
 
 void connection_list_add(struct connection_list *list,
                          struct connection *connection)
@@ -90,22 +89,18 @@ bool connection_is_gone(const struct connection *connection)
     return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* Has a request begun? True: no, and its client will not send another one. */
-static bool idle_is_gone(struct connection *connection, uint64_t now_ns)
+void connection_look(struct connection *connection, uint64_t now_ns)
 {
     struct tcp_info info;
 
-    if (!read_counts(connection, &info))
-        return false;
-    if (info.tcpi_state == TCP_CLOSE_WAIT_STATE)
-        return connection_is_gone(connection);
+    if (connection->phase != CONNECTION_IDLE || !read_counts(connection, &info))
+        return;
     if (connection->consumed_unknown) {
         connection->consumed = info.tcpi_bytes_received;
         connection->consumed_unknown = false;
     }
     if (info.tcpi_bytes_received != connection->consumed)
         connection_enter(connection, CONNECTION_HEAD, now_ns);
-    return false;
 }
 
 static bool body_is_slow(struct connection *connection, uint64_t rate,
@@ -149,9 +144,8 @@ bool connection_overdue(struct connection *connection,
     *out_end = HTTP_END_GONE;
     switch (connection->phase) {
     case CONNECTION_IDLE:
-        if (idle_is_gone(connection, now_ns))
-            return true;
         *out_end = HTTP_END_IDLE;
+        connection_look(connection, now_ns);
         return waited_ns >= settings->idle_timeout_ms * MS_NS;
     case CONNECTION_HEAD:
         if (connection_is_gone(connection))

@@ -62,6 +62,7 @@ struct connection {
     uint64_t acked;
     bool acked_known;
 
+    bool begun; /* A request had begun when the drain did: it is served. */
     bool ended; /* By us: only libmicrohttpd's own end is still to come. */
 };
 
@@ -78,6 +79,9 @@ void connection_list_remove(struct connection_list *list,
 
 void connection_enter(struct connection *connection,
                       enum connection_phase phase, uint64_t now_ns);
+
+/* An idle one whose client has begun a request enters the phase head. */
+void connection_look(struct connection *connection, uint64_t now_ns);
 
 /*
  * The deadlines. True: it is overdue, *out_end says for what, and the caller

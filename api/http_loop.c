@@ -251,8 +251,12 @@ static void end_finished(struct http_loop *loop)
 {
     for (struct connection *connection = loop->idle.first; connection != NULL;
          connection = connection->next) {
-        if (connection_is_quiet(connection))
+        if (connection->phase == CONNECTION_HEAD) {
+            if (connection_is_gone(connection))
+                end(loop, connection, HTTP_END_GONE);
+        } else if (connection_is_quiet(connection)) {
             end(loop, connection, HTTP_END_STOPPING);
+        }
     }
     for (struct connection *connection = loop->busy.first; connection != NULL;
          connection = connection->next) {
@@ -262,12 +266,25 @@ static void end_finished(struct http_loop *loop)
     }
 }
 
+/* What a client sent before the drain is in flight, read or not. */
+static void find_begun(struct http_loop *loop)
+{
+    uint64_t now_ns = clock_mono_ns();
+
+    for (struct connection *connection = loop->idle.first; connection != NULL;
+         connection = connection->next) {
+        connection_look(connection, now_ns);
+        connection->begun = connection->phase == CONNECTION_HEAD;
+    }
+}
+
 static void on_drain(struct loop_task *task)
 {
     struct http_loop *loop = OWNER(task, struct http_loop, drain_task);
 
     assert(loop->state == HTTP_LOOP_SERVING);
     loop->state = HTTP_LOOP_DRAINING;
+    find_begun(loop);
     abandon_parked(loop);
 }
 

@@ -34,7 +34,8 @@ uint16_t server_port(const struct server *server, size_t i);
 
 /*
  * Stop listening, answer what is in flight with Connection: close, close idle
- * connections; wait at most grace_ms. True: nothing was cut short.
+ * connections, refuse with 503 what begins now; wait at most grace_ms. True:
+ * nothing was cut short.
  */
 bool server_drain(struct server *server, uint64_t grace_ms);
 

@@ -672,6 +672,28 @@ Test(server, a_drain_finishes_what_is_in_flight_and_refuses_what_comes)
     http_close(&second);
 }
 
+Test(server, a_request_sent_before_the_drain_is_served)
+{
+    struct http clients[20];
+
+    start_server();
+    for (int i = 0; i < 20; i++) {
+        http_open(&clients[i], server_port(scene.server, 0));
+        http_send_text(&clients[i], GET("/hello"));
+        cr_assert(http_read(&clients[i], HTTP_WITH_BODY, &scene.answer));
+    }
+    for (int i = 0; i < 20; i++)
+        http_send_text(&clients[i], "GET /hello HTTP/1.1\r\n");
+    cr_assert(not(server_drain(scene.server, 50)));
+    for (int i = 0; i < 20; i++) {
+        http_send_text(&clients[i], "Host: a\r\n\r\n");
+        cr_assert(http_read(&clients[i], HTTP_WITH_BODY, &scene.answer));
+        cr_assert(body_is("hello"));
+        cr_assert(scene.answer.closes);
+        http_close(&clients[i]);
+    }
+}
+
 /*
  * The last bytes and the end of the stream come in one segment. Only a loop
  * that sleeps sees them as one event, so it gets a moment to fall asleep; a
