@@ -95,6 +95,12 @@ struct request {
     struct view body; /* Whole; the handler may take it: request_take_body. */
     struct view id;   /* Request-Id as given, or drawn. */
 
+    /*
+     * Set by the handler once something of the request was written: from then
+     * on the answer goes out, whatever memory is left.
+     */
+    bool applied;
+
     uint64_t started_ns; /* When the head was complete. */
     struct exchange *exchange;
 
