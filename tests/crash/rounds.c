@@ -262,18 +262,17 @@ static bool write_one(struct writer *writer, struct http *http)
 static void *write_on(void *argument)
 {
     struct writer *writer = argument;
-    struct http http;
 
-    http_open(&http, writer->port);
-    while (!atomic_load(writer->stop) && write_one(writer, &http))
+    while (!atomic_load(writer->stop) && write_one(writer, &writer->http))
         ;
-    http_close(&http);
+    http_close(&writer->http);
     return NULL;
 }
 
 void writer_start(struct writer *writer, uint16_t port, atomic_bool *stop)
 {
-    writer->port = port;
+    /* Here, because the thread may come to run after the kill. */
+    http_open(&writer->http, port);
     writer->stop = stop;
     writer->acked = writer->unknown = 0;
     writer->shared_acked = writer->shared_maybe = 0;

@@ -43,7 +43,7 @@ struct writer {
     uint64_t acked, unknown;             /* Requests of this round. */
     uint64_t shared_acked, shared_maybe; /* Counts of this round. */
 
-    uint16_t port;
+    struct http http;
     atomic_bool *stop;
     pthread_t thread;
 };
