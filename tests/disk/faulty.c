@@ -1,8 +1,8 @@
 /*
  * faulty - a preloaded library that lets kistd's disk fail.
  *
- * As long as the file $KIST_FAULT.<call> exists, that call on a file below
- * $KIST_FAULT_BELOW ends with EIO. So the shipped kistd needs no switch for
+ * As long as the file $FAULTY.<call> exists, that call on a file below
+ * $FAULTY_BELOW ends with EIO. So the shipped kistd needs no switch for
  * tests, and a fault begins and ends while it runs.
  */
 #include <dlfcn.h>
@@ -27,8 +27,8 @@ static bool is_below(int descriptor, const char *directory)
 
 static bool fails(const char *call, int descriptor)
 {
-    const char *fault = getenv("KIST_FAULT");
-    const char *below = getenv("KIST_FAULT_BELOW");
+    const char *fault = getenv("FAULTY");
+    const char *below = getenv("FAULTY_BELOW");
     char path[256];
 
     if (fault == NULL || below == NULL)

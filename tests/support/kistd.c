@@ -228,19 +228,16 @@ void kistd_start(struct kistd *kistd, const char *const flags[])
             (unsigned)status);
 }
 
-int kistd_stop(struct kistd *kistd)
+int kistd_end(struct kistd *kistd)
 {
     uint64_t start_ns = clock_mono_ns();
     int status = 0;
 
-    if (kistd->pid == 0)
-        return 0;
-    kill(kistd->pid, SIGTERM);
     while (waitpid(kistd->pid, &status, WNOHANG) == 0) {
         if (later_than(start_ns, STOP_S)) {
             show_log(kistd);
             kill(kistd->pid, SIGKILL);
-            give_up("kistd did not stop within %d s of SIGTERM", STOP_S);
+            give_up("kistd did not end within %d s", STOP_S);
         }
         nap();
     }
@@ -249,6 +246,14 @@ int kistd_stop(struct kistd *kistd)
     if (!WIFEXITED(status))
         give_up("kistd died of signal %d", WTERMSIG(status));
     return WEXITSTATUS(status);
+}
+
+int kistd_stop(struct kistd *kistd)
+{
+    if (kistd->pid == 0)
+        return 0;
+    kill(kistd->pid, SIGTERM);
+    return kistd_end(kistd);
 }
 
 void kistd_kill(struct kistd *kistd)

@@ -50,6 +50,9 @@ void kistd_spawn(struct kistd *kistd, const char *const flags[]);
 /* SIGTERM, at most 15 s, then the log is checked. The exit status. */
 int kistd_stop(struct kistd *kistd);
 
+/* Wait at most 15 s for it to end by itself. The log and status as above. */
+int kistd_end(struct kistd *kistd);
+
 /* SIGKILL at this moment. Checks the log as well. */
 void kistd_kill(struct kistd *kistd);
 
