@@ -48,8 +48,8 @@ static void open_bounded(void)
 
 static void close_bounded(void)
 {
-    if (kistd.pid != 0)
-        cr_expect(eq(int, kistd_stop(&kistd), 0));
+    if (kistd.pid != 0 && kistd_stop(&kistd) != 0)
+        give_up("kistd did not end well");
     kistd_remove(&kistd);
 }
 
