@@ -24,6 +24,7 @@ struct scene {
     char asked[96];    /* How the last request began, for messages. */
     json_t *document;  /* The last one that was parsed, or NULL. */
     bool is_read_only; /* The present request is none that writes. */
+    size_t slack_kib;  /* What kistd may keep at the end. */
 };
 
 extern struct scene scene; /* A test is a process of its own. */

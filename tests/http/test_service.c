@@ -85,10 +85,11 @@ Test(service, an_idle_server_stops_at_once)
 
 Test(service, a_request_in_flight_is_finished_before_the_stop)
 {
-    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
-              "Content-Length: 3\r\n\r\n12");
-    /* The head is there for sure once another connection was served. */
-    expect_well();
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+              "Content-Length: 3\r\n\r\n");
+    hear();
+    expect_status(100); /* It has the head. */
+    http_send_text(&scene.http, "12");
     kill(scene.kistd.pid, SIGTERM);
     nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     http_send_text(&scene.http, "3");
