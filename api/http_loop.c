@@ -16,6 +16,9 @@ enum {
     EVICT_TRIES = 16,
 };
 
+/* For a request after draining began. */
+#define LAST_WORD_NS UINT64_C(500000000)
+
 #define OWNER(task_pointer, type, member)                                      \
     ((type *)(void *)((char *)(task_pointer)-offsetof(type, member)))
 
@@ -246,6 +249,17 @@ static void abandon_parked(struct http_loop *loop)
     }
 }
 
+/*
+ * Draining: who came since is given a moment to ask, and learns from the
+ * answer that the node stops; a probe's refused connection would not say so.
+ */
+static bool may_go(const struct http_loop *loop,
+                   const struct connection *connection)
+{
+    return connection->since_ns <= loop->drained_ns ||
+           clock_mono_ns() - connection->since_ns > LAST_WORD_NS;
+}
+
 /* Draining: what waits for nothing can go. */
 static void end_finished(struct http_loop *loop)
 {
@@ -254,7 +268,8 @@ static void end_finished(struct http_loop *loop)
         if (connection->phase == CONNECTION_HEAD) {
             if (connection_is_gone(connection))
                 end(loop, connection, HTTP_END_GONE);
-        } else if (connection_is_quiet(connection)) {
+        } else if (connection_is_quiet(connection) &&
+                   may_go(loop, connection)) {
             end(loop, connection, HTTP_END_STOPPING);
         }
     }
@@ -284,6 +299,7 @@ static void on_drain(struct loop_task *task)
 
     assert(loop->state == HTTP_LOOP_SERVING);
     loop->state = HTTP_LOOP_DRAINING;
+    loop->drained_ns = clock_mono_ns();
     find_begun(loop);
     abandon_parked(loop);
 }

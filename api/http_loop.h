@@ -73,6 +73,7 @@ struct http_loop {
     _Atomic size_t nidle;
 
     struct loop_task drain_task;
+    uint64_t drained_ns; /* When draining began. */
     struct loop_task stop_task;
 };
 

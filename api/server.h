@@ -33,9 +33,9 @@ KIST_CHECKED enum kist_status server_open(struct api *api,
 uint16_t server_port(const struct server *server, size_t i);
 
 /*
- * Stop listening, answer what is in flight with Connection: close, close idle
- * connections, refuse with 503 what begins now; wait at most grace_ms. True:
- * nothing was cut short.
+ * Answer what is in flight with Connection: close, close idle connections,
+ * refuse new requests with 503; wait at most grace_ms, then stop listening.
+ * True: nothing was cut short.
  */
 bool server_drain(struct server *server, uint64_t grace_ms);
 

@@ -129,3 +129,42 @@ Test(service, a_hang_up_reloads_and_serves_on)
         expect_value("/kv/a", "1");
     expect_open();
 }
+
+/* Until the log says so: the signal was taken. */
+static void await_stopping(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct blob log = kistd_log(&scene.kistd);
+        bool found = memmem(log.data, log.size, "\"stopping\"", 10) != NULL;
+
+        blob_free(&log);
+        if (found)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    cr_fatal("SIGTERM was not taken");
+}
+
+Test(service, a_probe_during_the_stop_learns_that_the_node_is_not_ready)
+{
+    struct http slow;
+
+    http_open(&slow, scene.kistd.port);
+    http_send_text(&slow, "PUT /kv/a HTTP/1.1\r\nHost: a\r\n"
+                          "Content-Length: 3\r\n\r\n12");
+    expect_well();
+    http_close(&scene.http);
+    kill(scene.kistd.pid, SIGTERM);
+    await_stopping();
+
+    http_open(&scene.http, scene.kistd.port);
+    ASK("GET /readyz");
+    expect_status(503);
+    http_close(&scene.http);
+    http_open(&scene.http, scene.kistd.port);
+    ASK("GET /kv/a");
+    expect_problem(503, "stopping");
+    http_send_text(&slow, "3");
+    cr_expect(eq(int, kistd_stop(&scene.kistd), 0));
+    http_close(&slow);
+}
