@@ -156,7 +156,9 @@ static void read_fragments(struct reader *reader)
     size_t at = 0, size = reader->block.size;
     struct fragment fragment;
 
-    while (at < size && !(size == BLOCK_SIZE && size - at < HEAD_SIZE)) {
+    /* Without memory for a record there is no saying what is damaged. */
+    while (at < size && !(size == BLOCK_SIZE && size - at < HEAD_SIZE) &&
+           !reader->record.failed) {
         if (fragment_at(reader, at, &fragment)) {
             take_fragment(reader, at, &fragment);
             at += HEAD_SIZE + fragment.bytes.size;
