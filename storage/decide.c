@@ -29,6 +29,17 @@ static enum kist_status find_current(struct decision *decision,
     return record_decode(write->key, pending, &out_item->record);
 }
 
+/* If memory ran out since mark, half an operation may lie in the batch. */
+static enum kist_status keep_whole(struct decision *decision,
+                                   struct engine_mark mark)
+{
+    if (!decision->batch.bytes.failed)
+        return KIST_OK;
+    engine_batch_rewind(&decision->batch, mark);
+    decision->batch.bytes.failed = false;
+    return KIST_NO_MEMORY;
+}
+
 /* Enter the outcome into batch and overlay, or leave no trace of it. */
 static enum kist_status enter(struct decision *decision, struct write *write,
                               const struct record *old,
@@ -44,11 +55,10 @@ static enum kist_status enter(struct decision *decision, struct write *write,
         store_batch_erase(&decision->batch, write->key);
     else
         store_batch_put(&decision->batch, write->key, next, &encoded);
-    if (decision->batch.bytes.failed) {
+    status = keep_whole(decision, mark);
+    if (status != KIST_OK) {
         blob_free(&encoded);
-        engine_batch_rewind(&decision->batch, mark);
-        decision->batch.bytes.failed = false;
-        return KIST_NO_MEMORY;
+        return status;
     }
 
     status = overlay_set(&decision->overlay, write->key, &encoded);
@@ -66,13 +76,16 @@ static enum kist_status enter(struct decision *decision, struct write *write,
 static enum kist_status expire(struct decision *decision, struct write *write,
                                const struct record *old)
 {
+    struct engine_mark mark = engine_batch_mark(&decision->batch);
     uint64_t entry_ms = write->next.expiry_ms;
+    enum kist_status status;
 
     if (old != NULL && record_is_dead(old, decision->now_ms))
         return enter(decision, write, old, NULL);
     if (old == NULL || old->expiry_ms != entry_ms)
         store_batch_unexpire(&decision->batch, write->key, entry_ms);
-    return KIST_NOT_FOUND;
+    status = keep_whole(decision, mark);
+    return status == KIST_OK ? KIST_NOT_FOUND : status;
 }
 
 /* old: the record that lies there, dead or not; live: the same if alive. */

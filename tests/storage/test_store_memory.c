@@ -83,6 +83,51 @@ Test(store_memory, writes_that_find_none_are_whole_or_not_there)
     expect_store(0);
 }
 
+/* Entries that belong to no record, and writes behind them in the batch. */
+static bool take_out_entries(unsigned nth)
+{
+    enum { ENTRIES = 6, PUTS = 4 };
+    struct write writes[ENTRIES + PUTS];
+    struct commit_group group = {
+        .writes = writes, .count = ENTRIES + PUTS, .sync = ENGINE_SYNC};
+    bool fired;
+
+    for (size_t i = 0; i < ENTRIES; i++)
+        writes[i] = (struct write){
+            .key = view_of("gone"), .expire = true, .next.expiry_ms = i + 1};
+    writes[6] = node_put("a", "1");
+    writes[7] = node_put("b", "1");
+    writes[8] = node_put("c", "1");
+    writes[9] = node_put("d", "1");
+    renew_commit();
+    fault_arm(FAULT_ALLOCATION, nth, FAULT_ONCE, ENOMEM);
+    node_turn(&node, (struct commit_group *const[]){&group}, 1);
+    fired = fault_disarm();
+    for (size_t i = ENTRIES; i < group.count; i++) {
+        char name[] = {writes[i].key.data[0], '\0'};
+
+        cr_assert(writes[i].status == KIST_OK ||
+                  writes[i].status == KIST_NO_MEMORY);
+        cr_assert(
+            node_has(&node, name, writes[i].status == KIST_OK ? "1" : NULL),
+            "allocation %u, %s", nth, name);
+        renew_commit();
+        struct write erase = node_delete(name);
+        cr_assert(eq(int, node_write(&node, &erase),
+                     writes[i].status == KIST_OK ? KIST_OK : KIST_NOT_FOUND));
+    }
+    return fired;
+}
+
+Test(store_memory, entries_that_find_none_do_not_spoil_what_follows)
+{
+    unsigned nth = 0;
+
+    while (take_out_entries(nth))
+        nth++;
+    cr_assert(gt(uint, nth, 3));
+}
+
 static void fill(void)
 {
     for (unsigned number = 0; number < TURNS; number++)
