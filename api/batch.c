@@ -19,7 +19,7 @@
 
 #include <stdlib.h>
 
-/* What one batch may read of values, as a multiple of --max-batch-bytes. */
+/* What one batch may read and make, as a multiple of --max-batch-bytes. */
 #define WORK_FACTOR 4
 
 struct batch {
