@@ -41,9 +41,12 @@ struct members {
     unsigned given;
 };
 
+/* A wrong shape outranks all else: nobody knows what it meant. */
 static void refuse(struct batch_operation *operation, enum problem problem,
                    const char *detail)
 {
+    if (operation->refused && operation->problem == PROBLEM_INVALID_JSON)
+        return;
     operation->refused = true;
     operation->problem = problem;
     operation->detail = detail;
@@ -80,6 +83,24 @@ static bool read_members(struct view json, struct members *out)
 static bool is_string(struct view literal)
 {
     return literal.data != NULL && json_text_type(literal) == JSON_IS_STRING;
+}
+
+/* Room for all that read_string() may decode, so that none of it moves. */
+static void reserve_strings(struct batch_operation *operation,
+                            const struct members *members)
+{
+    static const enum member strings[] = {MEMBER_KEY, MEMBER_BASE64,
+                                          MEMBER_MEDIA_TYPE};
+    size_t size = 0;
+
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+        struct view literal = members->values[strings[i]];
+
+        if (is_string(literal) && json_string_has_escapes(literal))
+            size += json_string_bound(literal);
+    }
+    if (size > 0 && blob_reserve(&operation->memory, size) != KIST_OK)
+        return; /* It sticks to the blob. */
 }
 
 /* What a string means: in place, or decoded into operation->memory. */
@@ -166,25 +187,21 @@ static void read_bytes(struct batch_operation *operation,
                        const struct members *members,
                        const struct settings *settings)
 {
-    struct view text = {0};
+    struct view text;
     struct view media_type = VIEW_LITERAL("application/octet-stream");
     struct blob bytes = BLOB_EMPTY;
 
-    /* A string with escapes would move the memory that the key lies in. */
-    if (!is_string(members->values[MEMBER_BASE64]) ||
-        json_string_has_escapes(members->values[MEMBER_BASE64])) {
-        refuse_shape(operation, "\"base64\" takes a string without escapes");
+    if (!read_string(operation, members->values[MEMBER_BASE64], &text)) {
+        refuse_shape(operation, "\"base64\" takes a string");
         return;
     }
-    text = json_string_inside(members->values[MEMBER_BASE64]);
-    if (members->values[MEMBER_MEDIA_TYPE].data != NULL) {
-        media_type = json_string_inside(members->values[MEMBER_MEDIA_TYPE]);
-        if (!is_string(members->values[MEMBER_MEDIA_TYPE]) ||
-            media_type_kind(media_type) != MEDIA_TYPE_OTHER) {
-            refuse_shape(operation, "\"media_type\" takes a media type other "
-                                    "than JSON's: JSON goes into \"value\"");
-            return;
-        }
+    if (members->values[MEMBER_MEDIA_TYPE].data != NULL &&
+        (!read_string(operation, members->values[MEMBER_MEDIA_TYPE],
+                      &media_type) ||
+         media_type_kind(media_type) != MEDIA_TYPE_OTHER)) {
+        refuse_shape(operation, "\"media_type\" takes a media type other "
+                                "than JSON's: JSON goes into \"value\"");
+        return;
     }
     if (!base64_decode(text, BASE64, &bytes) && !bytes.failed)
         refuse_shape(operation, "\"base64\" takes RFC 4648 base64 with its "
@@ -300,6 +317,7 @@ enum kist_status batch_operation_read(struct batch_operation *operation,
                                 "if_absent, merge, patch, by");
         return KIST_OK;
     }
+    reserve_strings(operation, &members);
     read_key(operation, &members);
     kind = find_kind(&members);
     if (kind == NULL) {

@@ -21,7 +21,7 @@ struct batch_operation {
     struct edit edit;
     struct record put; /* EDIT_NONE: what write.next becomes. */
     struct condition condition;
-    struct blob memory; /* Bytes that had to be decoded: key, base64. */
+    struct blob memory; /* Strings that had to be decoded. */
 
     /* It cannot be run as it is written: this is its result. */
     bool refused;
