@@ -103,12 +103,13 @@ static enum kist_status read_lines(struct view body,
         struct view line = {rest.data, end != NULL ? (size_t)(end - rest.data)
                                                    : rest.size};
 
-        if (json_text_trim(line).size > 0) {
+        struct view json = json_text_trim(line);
+
+        if (json.size > 0)
             status = check(line, offset, out_fault);
-            if (status == KIST_OK)
-                status =
-                    add(out, json_text_trim(line), offset, settings, out_fault);
-        }
+        if (json.size > 0 && status == KIST_OK)
+            status = add(out, json, (size_t)(json.data - body.data), settings,
+                         out_fault);
         offset += line.size + 1;
     }
     return status;
