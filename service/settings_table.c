@@ -173,7 +173,7 @@ static const struct setting rows[] = {
      .unit = "requests",
      .description =
          "Requests that may wait for a change at once (`Prefer: wait`). One "
-         "more is answered at once, as if nothing had changed."},
+         "more is answered with 503 busy."},
     {.name = "batch-operations",
      .type = SETTING_COUNT,
      FIELD(batch_operations),
@@ -188,8 +188,9 @@ static const struct setting rows[] = {
      RANGE(1, 10000),
      .unit = "items",
      .description =
-         "The most items on one page of a listing, and the number where a "
-         "request names none. NDJSON listings have no such limit."},
+         "The most items on one page of a listing. A request that names no "
+         "number gets 100 or this, whichever is less. NDJSON listings have "
+         "no such limit."},
     {.name = "ttl-max",
      .type = SETTING_DURATION,
      FIELD(ttl_max_ms),
@@ -261,7 +262,7 @@ static const struct setting rows[] = {
      .type = SETTING_COUNT,
      FIELD(sweep_rate),
      .fallback = "10000",
-     RANGE(1, 10000000),
+     RANGE(10, 10000000),
      .unit = "keys per second",
      .description =
          "How fast the background sweep looks for expired keys. It does not "
