@@ -44,7 +44,8 @@ static void reply_absent(struct request *request,
 }
 
 /* Accept: application/vnd.kist.entry+json */
-static void reply_entry(struct request *request, struct item *item)
+static void reply_entry(struct request *request, unsigned code,
+                        struct item *item)
 {
     struct blob body = BLOB_EMPTY;
 
@@ -56,11 +57,12 @@ static void reply_entry(struct request *request, struct item *item)
         reply_status(request, KIST_NO_MEMORY, "The entry was not read");
         return;
     }
-    reply_bytes(request, 200, ENTITY_MEDIA_TYPE, &body, blob_view(&body));
+    reply_bytes(request, code, ENTITY_MEDIA_TYPE, &body, blob_view(&body));
 }
 
 /* ?ptr=/a/0 */
-static void reply_part(struct request *request, struct item *item)
+static void reply_part(struct request *request, unsigned code,
+                       struct item *item)
 {
     struct view pointer = request->parameters[PARAMETER_PTR];
     struct view part = {0};
@@ -77,7 +79,7 @@ static void reply_part(struct request *request, struct item *item)
     if (status == KIST_OK) {
         item->record.type = json_text_type(part);
         entity_headers(request, &item->record);
-        reply_bytes(request, 200, JSON_MEDIA_TYPE, &item->bytes, part);
+        reply_bytes(request, code, JSON_MEDIA_TYPE, &item->bytes, part);
         return;
     }
     item_free(item);
@@ -108,14 +110,17 @@ static enum range_kind find_range(const struct request *request,
                       out_first, out_count);
 }
 
-static void reply_value(struct request *request, struct item *item)
+static void reply_value(struct request *request, unsigned code,
+                        struct item *item)
 {
     struct record *record = &item->record;
     uint64_t first = 0, count = record->value.size;
-    unsigned code = 200;
+    enum range_kind range = RANGE_WHOLE;
     char media_type[RECORD_MEDIA_TYPE_MAX + 1];
 
-    switch (find_range(request, record, &first, &count)) {
+    if (code == 200)
+        range = find_range(request, record, &first, &count);
+    switch (range) {
     case RANGE_WHOLE:
         break;
     case RANGE_PART:
@@ -141,14 +146,6 @@ static void reply_value(struct request *request, struct item *item)
                 (struct view){record->value.data + first, (size_t)count});
 }
 
-static void reply_unmodified(struct request *request, struct item *item)
-{
-    struct view value = item->record.value;
-
-    entity_headers(request, &item->record);
-    reply_bytes(request, 304, NULL, &item->bytes, value);
-}
-
 /* Only by name: curl's Accept of anything means the value itself. */
 static bool wants_entry(const struct request *request)
 {
@@ -160,27 +157,29 @@ static bool wants_entry(const struct request *request)
            accept_quality(accept, ENTITY_MEDIA_TYPE) > 0;
 }
 
+static void reply_condition_failed(struct request *request, struct item *item)
+{
+    entity_version_headers(request, item->record.version);
+    item_free(item);
+    reply_problem(request, PROBLEM_CONDITION_FAILED,
+                  "The value has another version, see ETag.");
+}
+
 static void reply_item(struct request *request, struct item *item,
                        const struct condition *condition)
 {
+    unsigned code = condition_holds(condition, &item->record) ? 200 : 304;
+
     reply_header(request, "Cache-Control", "no-cache");
-    if (!condition_holds(condition, &item->record)) {
-        if (condition->kind == CONDITION_ABSENT ||
-            condition->kind == CONDITION_NONE_OF) {
-            reply_unmodified(request, item);
-            return;
-        }
-        entity_version_headers(request, item->record.version);
-        item_free(item);
-        reply_problem(request, PROBLEM_CONDITION_FAILED,
-                      "The value has another version, see ETag.");
-    } else if (request_has(request, PARAMETER_PTR)) {
-        reply_part(request, item);
-    } else if (wants_entry(request)) {
-        reply_entry(request, item);
-    } else {
-        reply_value(request, item);
-    }
+    if (code == 304 && condition->kind != CONDITION_ABSENT &&
+        condition->kind != CONDITION_NONE_OF)
+        reply_condition_failed(request, item);
+    else if (request_has(request, PARAMETER_PTR))
+        reply_part(request, code, item);
+    else if (wants_entry(request))
+        reply_entry(request, code, item);
+    else
+        reply_value(request, code, item);
 }
 
 static void reply_read(struct request *request, enum kist_status status,

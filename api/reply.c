@@ -133,6 +133,25 @@ void reply_empty(struct request *request, unsigned code)
            0);
 }
 
+static ssize_t read_nothing(void *cls, uint64_t position, char *buffer,
+                            size_t size)
+{
+    (void)cls;
+    (void)position;
+    (void)buffer;
+    (void)size;
+    assert(false); /* HEAD and 304 have no body. */
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* The length of a body without the body. */
+static void reply_length(struct request *request, unsigned code, uint64_t size)
+{
+    finish(request, code,
+           MHD_create_response_from_callback(size, 1, read_nothing, NULL, NULL),
+           0);
+}
+
 /* A large answer's memory, and the budget it counts against. */
 struct counted {
     void *data;
@@ -208,8 +227,15 @@ void reply_bytes(struct request *request, unsigned code, const char *media_type,
     struct MHD_Response *response;
 
     *owner = BLOB_EMPTY;
-    reply_header(request, "Content-Type", "%s", media_type);
-    add_safety(request);
+    if (code != MHD_HTTP_NOT_MODIFIED) {
+        reply_header(request, "Content-Type", "%s", media_type);
+        add_safety(request);
+    }
+    if (code == MHD_HTTP_NOT_MODIFIED || request->method == METHOD_HEAD) {
+        free(data);
+        reply_length(request, code, body.size);
+        return;
+    }
     if (memory > SMALL_ANSWER) {
         reply_large(request, code, data, memory, body);
         return;

@@ -19,15 +19,16 @@ void reply_header(struct request *request, const char *name, const char *format,
 /* Allow, with what route_find() said the path takes. */
 void reply_allow(struct request *request);
 
-/* 304 takes reply_bytes() instead: its headers are those of the value. */
+/* 304 takes reply_bytes() instead: its length is not 0. */
 void reply_empty(struct request *request, unsigned code);
 
 /*
  * body lies inside *owner, whose memory is taken, also on failure. On HEAD
- * and 304 the headers go out as for GET and the bytes stay. The memory counts
- * against --body-memory above 64 KiB; if there is none, the answer is 503,
- * except on a route that writes. Adds nosniff and Content-Security-Policy:
- * sandbox, since the bytes and their type may be a client's.
+ * the headers go out as for GET, on 304 those without the type, and the memory
+ * is freed at once. It counts against --body-memory above 64 KiB; if there is
+ * none, the answer is 503, except on a route that writes. Adds nosniff and
+ * Content-Security-Policy: sandbox, since the bytes and their type may be a
+ * client's.
  */
 void reply_bytes(struct request *request, unsigned code, const char *media_type,
                  struct blob *owner, struct view body);

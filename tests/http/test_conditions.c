@@ -212,6 +212,23 @@ Test(conditions, a_read_of_the_known_version_sends_no_body)
     expect_body("[1]");
 }
 
+Test(conditions, an_unmodified_value_is_not_described_again)
+{
+    const char *first = put("[1,2]");
+
+    ask("GET /kv/a", if_none_match(first), NULL);
+    expect_status(304);
+    expect_no_header("Content-Type");
+    expect_no_header("Transfer-Encoding");
+    expect_header("Content-Length", "5");
+    ask("GET /kv/a?ptr=/0", if_none_match(first), NULL);
+    expect_status(304);
+    expect_header("Content-Length", "1");
+    ask("GET /kv/a?ptr=/9", if_none_match(first), NULL);
+    expect_problem(404, "no-such-part");
+    expect_open();
+}
+
 Test(conditions, a_read_takes_if_match_as_well)
 {
     const char *first = put("1");

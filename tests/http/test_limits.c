@@ -148,3 +148,52 @@ Test(limits, two_thousand_idle_connections_stop_nobody)
     for (int i = 0; i < IDLE; i++)
         http_close(&idle[i]);
 }
+
+/* Readers of an 8 MiB value that read nothing: they hold its memory. */
+enum { HELD = 8 << 20 };
+
+static void put_large(const char *target)
+{
+    ask(text("PUT %s", target), "Content-Type: text/plain\r\n",
+        many(HELD, 'a'));
+    cr_assert(lt(uint, scene.answer.status, 300));
+}
+
+/* The connection; its answer has begun, so its memory is taken. */
+static struct http hold_answer(const char *target)
+{
+    struct http http;
+    char byte;
+
+    http_open_narrow(&http, scene.kistd.port, 4096);
+    http_send_text(&http, text("GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target));
+    cr_assert(eq(sz, http_read_raw(&http, &byte, 1), 1));
+    return http;
+}
+
+static const char *const tight[] = {
+    "--body-memory", "12MiB", "--max-value-bytes", "8MiB", "--max-batch-bytes",
+    "8MiB",          NULL};
+
+Test(limits, answers_without_a_body_take_no_memory, .init = NULL)
+{
+    struct http slow, headers;
+    struct http_answer answer = {0};
+
+    scene_open_with(tight);
+    put_large("/kv/a");
+    slow = hold_answer("/kv/a");
+    ASK("GET /kv/a");
+    expect_problem(503, "busy");
+    ask("GET /kv/a", "If-None-Match: *\r\n", NULL);
+    expect_status(304);
+    http_open(&headers, scene.kistd.port);
+    http_send_text(&headers, "HEAD /kv/a HTTP/1.1\r\nHost: a\r\n\r\n");
+    cr_expect(http_read(&headers, HTTP_HEAD_ONLY, &answer));
+    cr_expect(eq(uint, answer.status, 200));
+    cr_expect(
+        view_is(http_header(&answer, "Content-Length"), text("%d", HELD)));
+    http_answer_free(&answer);
+    http_close(&headers);
+    http_close(&slow);
+}
