@@ -2,8 +2,9 @@
  * faulty - a preloaded library that lets kistd's disk fail.
  *
  * As long as the file $FAULTY.<call> exists, that call on a file below
- * $FAULTY_BELOW ends with EIO. So the shipped kistd needs no switch for
- * tests, and a fault begins and ends while it runs.
+ * $FAULTY_BELOW ends with EIO; $FAULTY.full lets half of each write through,
+ * then there is no space. So the shipped kistd needs no switch for tests, and
+ * a fault begins and ends while it runs.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -52,6 +53,11 @@ ssize_t write(int descriptor, const void *bytes, size_t size)
     find_next("write", &next);
     if (fails("write", descriptor)) {
         errno = EIO;
+        return -1;
+    }
+    if (fails("full", descriptor)) {
+        if (next(descriptor, bytes, size / 2) >= 0)
+            errno = ENOSPC;
         return -1;
     }
     return next(descriptor, bytes, size);

@@ -1,10 +1,12 @@
 /*
- * A disk that fails: EIO from write or fdatasync, while kistd runs.
+ * A disk that fails: EIO from write or fdatasync, or no space although the
+ * last look saw some, while kistd runs.
  *
- * After that only recovery can tell what is on disk, so kistd says why and
+ * After EIO only recovery can tell what is on disk, so kistd says why and
  * ends; what was not made durable is never acknowledged, and the next start
- * has all that was. faulty.c is preloaded, so a kistd with a sanitizer, which
- * must come first, is not tested here.
+ * has all that was. After a full disk it recovers by itself: the engine that
+ * failed must not take another write. faulty.c is preloaded, so a kistd with a
+ * sanitizer, which must come first, is not tested here.
  */
 #include "tests/support/give_up.h"
 #include "tests/support/http.h"
@@ -180,4 +182,38 @@ Test(faults, a_write_that_fails_is_no_acknowledgement)
 {
     for (int i = 0; i < 5; i++)
         fail_and_restart("write");
+}
+
+static void wait_until_writable(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        unsigned status = put(0);
+
+        if (status == 201 || status == 204)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    cr_fatal("no write is taken, the last answer was %u %.*s",
+             faults.answer.status, (int)faults.answer.body.size,
+             faults.answer.body.data);
+}
+
+Test(faults, a_full_disk_that_no_look_saw_loses_no_acknowledged_write)
+{
+    for (int i = 0; i < 5; i++) {
+        for (unsigned key = 0; key < KEYS; key++)
+            cr_assert(lt(uint, put(key), 300));
+        begin_fault("full");
+        for (unsigned key = 0; key < 3; key++)
+            put_on_a_bad_disk(key);
+        end_fault("full");
+        wait_until_writable();
+        for (unsigned key = 0; key < KEYS; key += 2)
+            cr_expect(lt(uint, put(key), 300));
+        expect_all_acknowledged("after the fault");
+        http_close(&faults.http);
+        kistd_kill(&faults.kistd);
+        kistd_start(&faults.kistd, NULL);
+        expect_all_acknowledged("after a restart");
+    }
 }
