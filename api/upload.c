@@ -122,6 +122,16 @@ static enum kist_status make_room(struct exchange *exchange, size_t size)
                         (size_t)capacity - exchange->body.size);
 }
 
+/*
+ * libmicrohttpd takes no answer within a body, and a cut would leave the
+ * client not knowing: what was announced and allowed may come to its end.
+ */
+static uint64_t discard_most(const struct exchange *exchange)
+{
+    return exchange->body_length > DISCARD_MOST ? exchange->body_length
+                                                : DISCARD_MOST;
+}
+
 enum MHD_Result upload_take(struct exchange *exchange, struct view bytes)
 {
     exchange->connection->received += bytes.size;
@@ -130,7 +140,7 @@ enum MHD_Result upload_take(struct exchange *exchange, struct view bytes)
                 bytes.size);
     if (exchange->state == EXCHANGE_DISCARDING) {
         exchange->discarded += bytes.size;
-        return exchange->discarded > DISCARD_MOST ? MHD_NO : MHD_YES;
+        return exchange->discarded > discard_most(exchange) ? MHD_NO : MHD_YES;
     }
     assert(exchange->state == EXCHANGE_BODY);
 

@@ -2,8 +2,9 @@
  * upload - the bytes of a request's body, within its limit and the memory.
  *
  * Memory follows what was sent, not what was announced: a client cannot hold
- * a MiB of --body-memory by promising one. A body that turns out too large is
- * read on for a MiB, so that its client gets the answer; then it is cut.
+ * a MiB of --body-memory by promising one. A body that is refused on its way
+ * is read on, so that its client gets the answer: to its announced end, or,
+ * if that is not known, for a MiB; then it is cut.
  *
  * Threads: all on the loop.
  */
