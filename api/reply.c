@@ -180,12 +180,12 @@ static struct counted *count_answer(struct request *request, void *data,
     return counted;
 }
 
-/* The answer to a write goes out in any case: the write has happened. */
+/* What was written must be told: that answer goes out in any case. */
 static bool take_budget(struct request *request, uint64_t size)
 {
     struct budget *budget = &request->exchange->http_loop->shared->body_memory;
 
-    if (request->route == NULL || (request->route->rules & ROUTE_WRITES) == 0)
+    if (!request->applied)
         return budget_take(budget, size);
     budget_overdraw(budget, size);
     return true;

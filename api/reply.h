@@ -26,8 +26,8 @@ void reply_empty(struct request *request, unsigned code);
  * body lies inside *owner, whose memory is taken, also on failure. On HEAD
  * the headers go out as for GET, on 304 those without the type, and the memory
  * is freed at once. It counts against --body-memory above 64 KiB; if there is
- * none, the answer is 503, except on a route that writes. Adds nosniff and
- * Content-Security-Policy: sandbox, since the bytes and their type may be a
+ * none, the answer is 503, except to a request that is applied. Adds nosniff
+ * and Content-Security-Policy: sandbox, since the bytes and their type may be a
  * client's.
  */
 void reply_bytes(struct request *request, unsigned code, const char *media_type,

@@ -149,8 +149,8 @@ Test(limits, two_thousand_idle_connections_stop_nobody)
         http_close(&idle[i]);
 }
 
-/* Readers of an 8 MiB value that read nothing: they hold its memory. */
-enum { HELD = 8 << 20 };
+/* Readers of a 6 MiB value that read nothing: they hold its memory. */
+enum { HELD = 6 << 20 };
 
 static void put_large(const char *target)
 {
@@ -172,8 +172,8 @@ static struct http hold_answer(const char *target)
 }
 
 static const char *const tight[] = {
-    "--body-memory", "12MiB", "--max-value-bytes", "8MiB", "--max-batch-bytes",
-    "8MiB",          NULL};
+    "--body-memory", "9MiB", "--max-value-bytes", "6MiB", "--max-batch-bytes",
+    "6MiB",          NULL};
 
 Test(limits, answers_without_a_body_take_no_memory, .init = NULL)
 {
@@ -195,5 +195,18 @@ Test(limits, answers_without_a_body_take_no_memory, .init = NULL)
         view_is(http_header(&answer, "Content-Length"), text("%d", HELD)));
     http_answer_free(&answer);
     http_close(&headers);
+    http_close(&slow);
+}
+
+Test(limits, a_batch_that_wrote_nothing_takes_no_memory_beyond, .init = NULL)
+{
+    const char *reads = "{\"operations\":[{\"op\":\"get\",\"key\":\"a\"}]}";
+    struct http slow;
+
+    scene_open_with(tight);
+    put_large("/kv/a");
+    slow = hold_answer("/kv/a");
+    ask("POST /batch", "Content-Type: application/json\r\n", reads);
+    expect_problem(503, "busy");
     http_close(&slow);
 }
