@@ -179,7 +179,7 @@ static enum admission check_target(struct exchange *exchange)
 static enum admission check_body(struct exchange *exchange,
                                  const struct head *head)
 {
-    const struct budget *memory = &exchange->http_loop->shared->body_memory;
+    const struct budget *memory = &exchange->http_loop->shared->upload_memory;
 
     upload_limit(exchange);
     if (exchange->request.route->body == BODY_NONE) {

@@ -1,8 +1,9 @@
 /*
  * budget - a number of bytes that all loops share.
  *
- * Bodies being read and large answers being sent count against it, so that
- * memory is bounded by the configuration and not by what clients send.
+ * Bodies being read count against one and large answers being sent against
+ * another, so that memory is bounded by the configuration and not by what
+ * clients send.
  *
  * Threads: every call from any thread.
  */

@@ -33,7 +33,9 @@ struct http_shared {
     struct api *api;
     struct http_stats *stats;
     struct census *census;
-    struct budget body_memory;
+    /* --body-memory each: neither slow readers nor slow writers stop both. */
+    struct budget upload_memory;
+    struct budget answer_memory;
 };
 
 /* Only forward. */

@@ -176,14 +176,14 @@ static struct counted *count_answer(struct request *request, void *data,
 
     if (counted != NULL)
         *counted = (struct counted){
-            data, size, &request->exchange->http_loop->shared->body_memory};
+            data, size, &request->exchange->http_loop->shared->answer_memory};
     return counted;
 }
 
 /* What was written must be told: that answer goes out in any case. */
 static bool take_budget(struct request *request, uint64_t size)
 {
-    struct budget *budget = &request->exchange->http_loop->shared->body_memory;
+    struct budget *budget = &request->exchange->http_loop->shared->answer_memory;
 
     if (!request->applied)
         return budget_take(budget, size);
@@ -211,7 +211,7 @@ static void reply_large(struct request *request, unsigned code, void *data,
         response = MHD_create_response_from_buffer_with_free_callback_cls(
             body.size, (void *)(uintptr_t)body.data, free_counted, counted);
     if (response == NULL) {
-        budget_give_back(&request->exchange->http_loop->shared->body_memory,
+        budget_give_back(&request->exchange->http_loop->shared->answer_memory,
                          memory);
         free(counted);
         free(data);

@@ -60,7 +60,8 @@ static enum kist_status open_shared(struct server *server)
     const struct api *api = server->shared.api;
     enum kist_status status = http_stats_open(&server->shared.stats);
 
-    server->shared.body_memory.most = api->settings->body_memory_bytes;
+    server->shared.upload_memory.most = api->settings->body_memory_bytes;
+    server->shared.answer_memory.most = api->settings->body_memory_bytes;
     if (status == KIST_OK)
         status = census_open((size_t)api->settings->max_connections_per_address,
                              &server->shared.census);

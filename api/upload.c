@@ -82,7 +82,7 @@ void upload_refuse(struct exchange *exchange, enum kist_status status)
 void upload_drop(struct exchange *exchange)
 {
     blob_free(&exchange->body);
-    budget_give_back(&exchange->http_loop->shared->body_memory,
+    budget_give_back(&exchange->http_loop->shared->upload_memory,
                      exchange->body_taken);
     exchange->body_taken = 0;
 }
@@ -105,7 +105,7 @@ static uint64_t next_capacity(const struct exchange *exchange, uint64_t needed)
 
 static enum kist_status make_room(struct exchange *exchange, size_t size)
 {
-    struct budget *memory = &exchange->http_loop->shared->body_memory;
+    struct budget *memory = &exchange->http_loop->shared->upload_memory;
     uint64_t needed = exchange->body.size + size;
 
     if (needed > exchange->body_limit)

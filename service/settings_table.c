@@ -154,8 +154,9 @@ static const struct setting rows[] = {
      .fallback = "256MiB",
      RANGE(64 * KIB, TIB),
      .description =
-         "Memory for all request bodies and big answers in flight together. "
-         "A request that finds it used up is answered with 503."},
+         "Memory for all request bodies in flight together, and as much again "
+         "for all big answers. A request that finds its part used up is "
+         "answered with 503."},
     {.name = "commit-queue-bytes",
      .type = SETTING_BYTES,
      FIELD(commit_queue_bytes),

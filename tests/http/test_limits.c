@@ -210,3 +210,17 @@ Test(limits, a_batch_that_wrote_nothing_takes_no_memory_beyond, .init = NULL)
     expect_problem(503, "busy");
     http_close(&slow);
 }
+
+Test(limits, slow_readers_leave_writers_their_memory, .init = NULL)
+{
+    struct http slow;
+
+    scene_open_with(tight);
+    put_large("/kv/a");
+    slow = hold_answer("/kv/a");
+    /* The body is read, and not stored: its memory is seen to go. */
+    ask("PUT /kv/b", "Content-Type: text/plain\r\nIf-Match: *\r\n",
+        many(HELD, 'b'));
+    expect_problem(412, "condition-failed");
+    http_close(&slow);
+}

@@ -19,7 +19,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { BODIES_MIB = 32, QUEUE_MIB = 32, BUFFERS_MIB = 2 * 4, CACHE_MIB = 8 };
+enum {
+    BODIES_MIB = 2 * 32,
+    QUEUE_MIB = 32,
+    BUFFERS_MIB = 2 * 4,
+    CACHE_MIB = 8
+};
 
 /* Allocator waste and stacks; the engine's tables that are open. */
 enum { SLACK_MIB = 48 };
