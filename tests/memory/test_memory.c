@@ -183,19 +183,69 @@ Test(memory, fifty_documents_of_a_mebibyte_stay_within_the_bound)
     blob_free(&body);
 }
 
-/* 50 times 8 MiB at once: the first bound that is met is the bodies'. */
-Test(memory, fifty_opaque_values_stay_within_the_bound)
+enum { HELD_SIZE = 8 << 20 };
+
+struct held {
+    pthread_t thread;
+    pthread_barrier_t *all_sent, *go_on;
+    const char *value;
+    unsigned status;
+};
+
+/* Sends all but the last byte, and that when everybody has come so far. */
+static void *hold_upload(void *argument)
 {
-    size_t size = 8 << 20;
-    char *value = malloc(size);
+    struct held *held = argument;
+    struct http http;
+    struct http_answer answer = {0};
+
+    http_open(&http, kistd.port);
+    http_send_text(&http, "PUT /kv/c HTTP/1.1\r\nHost: a\r\n"
+                          "Content-Type: text/plain\r\n"
+                          "Content-Length: 8388608\r\n\r\n");
+    http_send(&http, (struct view){held->value, HELD_SIZE - 1});
+    pthread_barrier_wait(held->all_sent);
+    pthread_barrier_wait(held->go_on);
+    http_send(&http, (struct view){held->value, 1});
+    http_read(&http, HTTP_WITH_BODY, &answer);
+    held->status = answer.status;
+    http_answer_free(&answer);
+    http_close(&http);
+    return NULL;
+}
+
+/* 400 MiB on their way at the same moment: only --body-memory is kept. */
+Test(memory, fifty_bodies_on_their_way_stay_within_the_bound)
+{
+    static struct held helds[PARALLEL];
+    pthread_barrier_t all_sent, go_on;
+    char *value = malloc(HELD_SIZE);
+    int taken = 0;
 
     cr_assert(ne(ptr, value, NULL));
-    memset(value, 'x', size);
-    struct uploads uploads = {.what = "PUT /kv/c",
-                              .headers = "Content-Type: text/plain\r\n",
-                              .body = {value, size}};
-
-    upload_in_parallel(&uploads);
+    memset(value, 'x', HELD_SIZE);
+    pthread_barrier_init(&all_sent, NULL, PARALLEL + 1);
+    pthread_barrier_init(&go_on, NULL, PARALLEL + 1);
+    for (int i = 0; i < PARALLEL; i++) {
+        helds[i] = (struct held){
+            .all_sent = &all_sent, .go_on = &go_on, .value = value};
+        if (pthread_create(&helds[i].thread, NULL, hold_upload, &helds[i]) != 0)
+            give_up("no thread");
+    }
+    pthread_barrier_wait(&all_sent);
+    size_t rss_kib = kistd_rss_kib(&kistd);
+    pthread_barrier_wait(&go_on);
+    for (int i = 0; i < PARALLEL; i++) {
+        pthread_join(helds[i].thread, NULL);
+        taken += helds[i].status == 201 || helds[i].status == 204;
+        cr_expect(helds[i].status == 201 || helds[i].status == 204 ||
+                      helds[i].status == 503,
+                  "every client is told, not %u", helds[i].status);
+    }
+    printf("# %zu KiB for 400 MiB, bound %zu KiB; %d taken\n", rss_kib,
+           bound_kib(), taken);
+    cr_expect(le(sz, rss_kib, bound_kib()), "resident KiB");
+    cr_expect(gt(int, taken, 0));
     free(value);
 }
 
