@@ -46,6 +46,7 @@ static enum kist_status add_block(struct arena *arena, size_t size)
     arena->at = (char *)block->start;
     arena->left = size;
     arena->budget_left -= size;
+    arena->used += size;
     if (arena->block_size < LAST_BLOCK)
         arena->block_size *= 2;
     return KIST_OK;

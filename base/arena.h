@@ -22,6 +22,7 @@ struct arena {
     size_t left; /* Its bytes. */
     size_t block_size;
     size_t budget_left;
+    size_t used; /* Bytes in all its blocks. */
 };
 
 /* Allocates nothing yet; at most budget bytes ever. */

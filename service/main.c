@@ -341,6 +341,7 @@ static enum kist_status open_main_loop(struct node *node)
     }
     if (status == KIST_OK)
         status = sweep_open(node->store, node->loop, node->lane,
+                            node->settings.durability,
                             node->settings.sweep_rate, &node->sweep);
     if (status == KIST_OK)
         status = open_timers(node);

@@ -17,9 +17,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* One batch takes no more than this from the queue. */
-#define BATCH_BYTES  (8u << 20)
-#define BATCH_GROUPS 8192
+/* The thread takes no more than this from the queue at once. */
+#define TAKE_BYTES  (8u << 20)
+#define TAKE_GROUPS 8192
 
 struct group_list {
     struct commit_group *first;
@@ -70,6 +70,16 @@ static void list_append(struct group_list *list, struct commit_group *group)
     list->last = &group->next;
 }
 
+static struct commit_group *list_take(struct group_list *list)
+{
+    struct commit_group *group = list->first;
+
+    list->first = group->next;
+    if (list->first == NULL)
+        list_init(list);
+    return group;
+}
+
 static void list_move(struct group_list *to, struct group_list *from)
 {
     if (from->first == NULL)
@@ -91,13 +101,10 @@ static void take(struct commit *commit, struct group_list *out_groups)
     while (commit->queue.first == NULL && !commit->stopping)
         pthread_cond_wait(&commit->work, &commit->lock);
 
-    while (commit->queue.first != NULL && bytes < BATCH_BYTES &&
-           count < BATCH_GROUPS) {
-        struct commit_group *group = commit->queue.first;
+    while (commit->queue.first != NULL && bytes < TAKE_BYTES &&
+           count < TAKE_GROUPS) {
+        struct commit_group *group = list_take(&commit->queue);
 
-        commit->queue.first = group->next;
-        if (commit->queue.first == NULL)
-            list_init(&commit->queue);
         list_append(out_groups, group);
         bytes += group->bytes;
         count++;
@@ -146,20 +153,33 @@ static void finish(struct commit *commit, struct group_list *groups,
     }
 }
 
-static void commit_groups(struct commit *commit, struct group_list *groups)
+/* Decide what fits into one batch: off *waiting, onto *out_decided. */
+static enum engine_sync decide_groups(struct decision *decision,
+                                      struct group_list *waiting,
+                                      struct group_list *out_decided)
 {
-    struct decision *decision = &commit->decision;
     enum engine_sync sync = ENGINE_ASYNC;
-    enum kist_status status = KIST_OK;
 
+    list_init(out_decided);
     decision_begin(decision);
-    for (struct commit_group *group = groups->first; group != NULL;
-         group = group->next) {
+    while (waiting->first != NULL && !decision_is_full(decision)) {
+        struct commit_group *group = list_take(waiting);
+
         decision_add(decision, group);
         if (group->sync == ENGINE_SYNC)
             sync = ENGINE_SYNC;
+        list_append(out_decided, group);
     }
     decision_seal(decision);
+    return sync;
+}
+
+static void commit_batch(struct commit *commit, struct group_list *waiting)
+{
+    struct decision *decision = &commit->decision;
+    struct group_list groups;
+    enum engine_sync sync = decide_groups(decision, waiting, &groups);
+    enum kist_status status = KIST_OK;
 
     if (decision->batch.count > 0) {
         status = store_apply(commit->store, &decision->batch, sync);
@@ -168,7 +188,7 @@ static void commit_groups(struct commit *commit, struct group_list *groups)
     }
     if (status == KIST_OK)
         decision_applied(decision);
-    finish(commit, groups, status, sync);
+    finish(commit, &groups, status, sync);
     decision_end(decision);
 }
 
@@ -179,7 +199,8 @@ static void *run(void *ctx)
 
     pthread_setname_np(pthread_self(), "kist-commit");
     for (take(commit, &groups); groups.first != NULL; take(commit, &groups))
-        commit_groups(commit, &groups);
+        while (groups.first != NULL)
+            commit_batch(commit, &groups);
     return NULL;
 }
 

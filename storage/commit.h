@@ -67,6 +67,11 @@ struct commit_group {
     size_t bytes; /* Memory it holds; counts against the queue's limit. */
     bool atomic;  /* All or nothing: one failed write fails all. */
     enum engine_sync sync;
+    /*
+     * Bytes of records that its writes may read and make in all; what comes
+     * after is KIST_TOO_LARGE. 0: any. A group is one turn of everybody.
+     */
+    uint64_t work_limit;
     void (*done)(struct commit_group *group); /* On the loop of the lane. */
 
     /* Set by the commit. */
@@ -77,6 +82,7 @@ struct commit_group {
     /* The commit's own. */
     struct commit_lane *lane;
     uint64_t added_ns;
+    uint64_t work;
 };
 
 struct commit;

@@ -5,9 +5,14 @@
 /* Memory that a batch may leave behind for the next one. */
 #define KEPT_BYTES (1u << 20)
 
+/* What one batch may hold, and read to come about, before it is written. */
+#define BATCH_BYTES (8u << 20)
+#define BATCH_WORK  (64u << 20)
+
 void decision_begin(struct decision *decision)
 {
     engine_batch_clear(&decision->batch);
+    decision->work = 0;
     decision->writes = 0;
     decision->now_ms = clock_wall_ms();
     decision->newest = VERSION_NONE;
@@ -55,6 +60,7 @@ static enum kist_status enter(struct decision *decision, struct write *write,
         store_batch_erase(&decision->batch, write->key);
     else
         store_batch_put(&decision->batch, write->key, next, &encoded);
+    decision->work += encoded.size;
     status = keep_whole(decision, mark);
     if (status != KIST_OK) {
         blob_free(&encoded);
@@ -131,10 +137,12 @@ static void decide_write(struct decision *decision, struct write *write)
     write->created = false;
     write->expiry_ms = 0;
     write->status = find_current(decision, write, &item);
-    if (write->status == KIST_OK)
+    if (write->status == KIST_OK) {
         old = &item.record;
-    else if (write->status != KIST_NOT_FOUND)
+        decision->work += old->value.size;
+    } else if (write->status != KIST_NOT_FOUND) {
         return; /* Unreadable: nothing may be decided on top of it. */
+    }
     if (old != NULL && !record_is_dead(old, decision->now_ms))
         live = old;
     if (live != NULL)
@@ -144,14 +152,29 @@ static void decide_write(struct decision *decision, struct write *write)
     item_free(&item);
 }
 
+/* One key may be read and made again by every write of a large group. */
+static void decide_in_group(struct decision *decision,
+                            struct commit_group *group, struct write *write)
+{
+    uint64_t before = decision->work;
+
+    if (group->work_limit != 0 && group->work >= group->work_limit) {
+        write->status = KIST_TOO_LARGE;
+        return;
+    }
+    decide_write(decision, write);
+    group->work += decision->work - before;
+}
+
 void decision_add(struct decision *decision, struct commit_group *group)
 {
     struct engine_mark mark = engine_batch_mark(&decision->batch);
     size_t entries = decision->overlay.count, writes = decision->writes;
 
     group->failed = group->count;
+    group->work = 0;
     for (size_t i = 0; i < group->count; i++) {
-        decide_write(decision, &group->writes[i]);
+        decide_in_group(decision, group, &group->writes[i]);
         if (!group->atomic || group->writes[i].status == KIST_OK)
             continue;
 
@@ -162,6 +185,12 @@ void decision_add(struct decision *decision, struct commit_group *group)
         group->failed = i;
         return;
     }
+}
+
+bool decision_is_full(const struct decision *decision)
+{
+    return decision->batch.bytes.size >= BATCH_BYTES ||
+           decision->work >= BATCH_WORK;
 }
 
 void decision_seal(struct decision *decision)

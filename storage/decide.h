@@ -18,6 +18,7 @@ struct decision {
 
     struct engine_batch batch;
     struct overlay overlay;
+    uint64_t work;         /* Bytes of records read and made. */
     size_t writes;         /* That the batch holds. */
     uint64_t now_ms;       /* One wall time for the whole batch. */
     struct version newest; /* Stamped last. */
@@ -28,6 +29,9 @@ void decision_begin(struct decision *decision);
 
 /* Decide group's writes; sets their results as if the batch were applied. */
 void decision_add(struct decision *decision, struct commit_group *group);
+
+/* The batch is large enough: the next group belongs into another one. */
+bool decision_is_full(const struct decision *decision);
 
 /* No more groups: adds what the batch itself needs. */
 void decision_seal(struct decision *decision);

@@ -26,6 +26,10 @@ static void append(struct engine_batch *batch, bool is_delete, struct view key,
                    struct view value)
 {
     assert(key.size <= UINT32_MAX && value.size <= UINT32_MAX);
+    /* A whole operation or, where memory runs out, nothing of it. */
+    if (blob_reserve(&batch->bytes, HEAD_SIZE + key.size + value.size) !=
+        KIST_OK)
+        return;
     blob_append_byte(&batch->bytes, is_delete ? 1 : 0);
     blob_append_u32(&batch->bytes, (uint32_t)key.size);
     blob_append_u32(&batch->bytes, (uint32_t)value.size);

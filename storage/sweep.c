@@ -124,8 +124,8 @@ static void on_timer(void *ctx)
 }
 
 enum kist_status sweep_open(struct store *store, struct loop *loop,
-                            struct commit_lane *lane, uint64_t keys_per_second,
-                            struct sweep **out_sweep)
+                            struct commit_lane *lane, enum engine_sync sync,
+                            uint64_t keys_per_second, struct sweep **out_sweep)
 {
     struct sweep *sweep = calloc(1, sizeof(*sweep));
     enum kist_status status = KIST_NO_MEMORY;
@@ -140,7 +140,7 @@ enum kist_status sweep_open(struct store *store, struct loop *loop,
     sweep->work = (struct loop_work){read_entries, hand_over};
     sweep->writes = calloc(sweep->limit, sizeof(*sweep->writes));
     sweep->group.writes = sweep->writes;
-    sweep->group.sync = ENGINE_ASYNC; /* Lost, it is swept once more. */
+    sweep->group.sync = sync;
     sweep->group.done = swept;
     if (sweep->writes != NULL)
         status = loop_timer_open(loop, on_timer, sweep, &sweep->timer);

@@ -16,9 +16,15 @@
 
 struct sweep;
 
-/* lane is loop's; keys_per_second is at least 10. Everything is kept. */
+/*
+ * lane is loop's; keys_per_second is at least 10. Everything is kept. sync is
+ * what clients' writes get: an unsynced tail of a log that LevelDB then
+ * leaves, torn by a power loss before synced writes in the next one, would
+ * look like their loss.
+ */
 KIST_CHECKED enum kist_status sweep_open(struct store *store, struct loop *loop,
                                          struct commit_lane *lane,
+                                         enum engine_sync sync,
                                          uint64_t keys_per_second,
                                          struct sweep **out_sweep);
 

@@ -230,7 +230,7 @@ Test(commit, the_sweep_takes_out_expired_records_only)
             write.next.expiry_ms = clock_wall_ms() + 100000;
         cr_assert(node_write(&node, &write) == KIST_OK);
     }
-    cr_assert(sweep_open(node.store, node.loop, node.lane, 200,
+    cr_assert(sweep_open(node.store, node.loop, node.lane, ENGINE_SYNC, 200,
                          &sweeping.sweep) == KIST_OK);
     cr_assert(loop_timer_open(node.loop, look, &sweeping, &sweeping.timer) ==
               KIST_OK);
