@@ -24,11 +24,11 @@ void base64_append(struct blob *out, struct view bytes,
             group |= (unsigned)at[1] << 8;
         if (take > 2)
             group |= at[2];
+        char quad[4];
         for (size_t i = 0; i < 4; i++)
-            if (i <= take)
-                blob_append_byte(out, digits[group >> (18 - 6 * i) & 63]);
-            else if (alphabet == BASE64)
-                blob_append_byte(out, '=');
+            quad[i] = i <= take ? digits[group >> (18 - 6 * i) & 63] : '=';
+        blob_append(out,
+                    (struct view){quad, alphabet == BASE64 ? 4 : take + 1});
         at += take;
         left -= take;
     }

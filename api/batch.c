@@ -19,8 +19,8 @@
 
 #include <stdlib.h>
 
-/* What one batch may read and make, as a multiple of --max-batch-bytes. */
-#define WORK_FACTOR 4
+/* What writes may read and make of values, as a multiple of that limit. */
+#define WORK_FACTOR 2
 
 struct batch {
     struct request *request;
@@ -32,7 +32,7 @@ struct batch {
     struct batch_operations operations;
     struct write *writes; /* One an operation. */
     struct commit_group group;
-    uint64_t work_left;
+    struct blob answer;
 
     enum kist_status status; /* Of reading the body. */
     struct batch_fault fault;
@@ -49,30 +49,42 @@ static void free_batch(void *work)
 
     batch_operations_clear(&batch->operations);
     blob_free(&batch->body);
+    blob_free(&batch->answer);
     free(batch->writes);
     free(batch);
 }
 
 /* The answer. */
 
-static void reply_results(struct batch *batch)
+static void write_results(struct loop_work *work)
 {
-    struct request *request = batch->request;
+    struct batch *batch = of_work(work);
     bool lines = batch->format == BATCH_NDJSON;
-    struct blob body = BLOB_EMPTY;
+    struct blob *out = &batch->answer;
 
     if (!lines)
-        blob_append_text(&body, "{\"results\":[");
+        blob_append_text(out, "{\"results\":[");
     for (size_t i = 0; i < batch->operations.count; i++) {
         if (i > 0 && !lines)
-            blob_append_byte(&body, ',');
+            blob_append_byte(out, ',');
         batch_operation_append_result(&batch->operations.list[i],
-                                      &batch->writes[i], &body);
+                                      &batch->writes[i], out);
+        batch_operation_clear(&batch->operations.list[i]);
         if (lines)
-            blob_append_byte(&body, '\n');
+            blob_append_byte(out, '\n');
     }
     if (!lines)
-        blob_append_text(&body, "]}");
+        blob_append_text(out, "]}");
+}
+
+static void reply_results(struct loop_work *work)
+{
+    struct batch *batch = of_work(work);
+    struct request *request = batch->request;
+    bool lines = batch->format == BATCH_NDJSON;
+    struct blob body = batch->answer;
+
+    batch->answer = BLOB_EMPTY;
     if (body.failed) { /* The writes may well have happened. */
         blob_free(&body);
         reply_problem(request, PROBLEM_OUTCOME_UNKNOWN,
@@ -115,9 +127,18 @@ static void group_done(struct commit_group *group)
                      "The batch was not written");
         return;
     }
+    for (size_t i = 0; i < group->count; i++)
+        if (group->writes[i].status == KIST_OK && !group->writes[i].unchanged)
+            batch->request->applied = true;
     reply_header(batch->request, "Kist-Durable", "%s",
                  group->synced == ENGINE_SYNC ? "sync" : "async");
-    reply_results(batch);
+
+    /* Mebibytes of values, maybe: off the loop, if the pool has room. */
+    batch->work = (struct loop_work){write_results, reply_results};
+    if (loop_work(batch->request->loop, &batch->work) != KIST_OK) {
+        write_results(&batch->work);
+        reply_results(&batch->work);
+    }
 }
 
 /* Gets alone need no turn in the commit: each reads what is there. */
@@ -140,25 +161,48 @@ static void read_one(struct batch_operation *operation, struct write *write,
     item_free(&item);
 }
 
+static size_t first_refused(const struct batch *batch)
+{
+    size_t i = 0;
+
+    while (i < batch->operations.count && !batch->operations.list[i].refused)
+        i++;
+    return i;
+}
+
+static bool is_refused(const struct batch *batch)
+{
+    return batch->atomic && first_refused(batch) < batch->operations.count;
+}
+
 static void read_all(struct loop_work *work)
 {
     struct batch *batch = of_work(work);
+    uint64_t limit = batch->request->api->settings->max_batch_bytes;
+    uint64_t size = 0;
 
-    for (size_t i = 0; i < batch->operations.count; i++)
-        read_one(&batch->operations.list[i], &batch->writes[i],
-                 batch->request->api->store);
+    for (size_t i = 0; i < batch->operations.count; i++) {
+        struct batch_operation *operation = &batch->operations.list[i];
+
+        if (size >= limit) {
+            batch->writes[i].status = KIST_TOO_LARGE;
+            continue;
+        }
+        read_one(operation, &batch->writes[i], batch->request->api->store);
+        size += operation->edit.result.size;
+    }
+    if (!is_refused(batch))
+        write_results(work);
 }
 
 static void all_read(struct loop_work *work)
 {
     struct batch *batch = of_work(work);
 
-    for (size_t i = 0; batch->atomic && i < batch->operations.count; i++)
-        if (batch->operations.list[i].refused) {
-            reply_failed(batch, i);
-            return;
-        }
-    reply_results(batch);
+    if (is_refused(batch))
+        reply_failed(batch, first_refused(batch));
+    else
+        reply_results(work);
 }
 
 static void start_reading(struct batch *batch)
@@ -179,10 +223,8 @@ static void start_writing(struct batch *batch)
     batch->group.count = batch->operations.count;
     batch->group.atomic = batch->atomic;
     batch->group.done = group_done;
-    batch->group.bytes =
-        batch->body.capacity +
-        batch->operations.count *
-            (sizeof(struct write) + sizeof(struct batch_operation));
+    batch->group.bytes = batch->body.capacity + batch->operations.memory +
+                         batch->operations.count * sizeof(struct write);
     status = commit_lane_add(batch->request->api_loop->lane, &batch->group);
     if (status != KIST_OK)
         reply_status(batch->request, status, "The batch was not written");
@@ -206,7 +248,6 @@ static void read_body(struct loop_work *work)
         return;
     }
     for (size_t i = 0; i < operations->count; i++) {
-        operations->list[i].edit.work_left = &batch->work_left;
         batch_operation_prepare(&operations->list[i], &batch->writes[i]);
     }
 }
@@ -295,7 +336,8 @@ void batch_run(struct request *request)
     batch->format = format;
     batch->atomic = atomic;
     batch->group.sync = sync;
-    batch->work_left = WORK_FACTOR * request->api->settings->max_batch_bytes;
+    batch->group.work_limit =
+        WORK_FACTOR * request->api->settings->max_batch_bytes;
     batch->body = request_take_body(request);
     batch->work = (struct loop_work){read_body, body_read};
     status = loop_work(request->loop, &batch->work);

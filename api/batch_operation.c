@@ -343,6 +343,12 @@ enum kist_status batch_operation_read(struct batch_operation *operation,
     return status;
 }
 
+size_t batch_operation_memory(const struct batch_operation *operation)
+{
+    return operation->memory.capacity + operation->edit.result.capacity +
+           json_patch_memory(operation->edit.patch);
+}
+
 void batch_operation_clear(struct batch_operation *operation)
 {
     edit_clear(&operation->edit);

@@ -37,6 +37,9 @@ KIST_CHECKED enum kist_status
 batch_operation_read(struct batch_operation *operation, struct view json,
                      const struct settings *settings, uint64_t now_ms);
 
+/* Bytes of heap it holds beside itself. */
+size_t batch_operation_memory(const struct batch_operation *operation);
+
 void batch_operation_clear(struct batch_operation *operation);
 
 bool batch_operation_is_read(const struct batch_operation *operation);

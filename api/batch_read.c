@@ -33,13 +33,17 @@ static enum kist_status add(struct batch_operations *operations,
     struct batch_operation *place;
     enum kist_status status;
 
-    if (operations->count == settings->batch_operations)
+    if (operations->count == settings->batch_operations ||
+        operations->patch_bytes > settings->max_json_bytes)
         return KIST_TOO_LARGE;
     place = next_place(operations);
     if (place == NULL)
         return KIST_NO_MEMORY;
     status = batch_operation_read(place, json, settings, clock_wall_ms());
     operations->count++; /* Also a half-read one: it is to be cleared. */
+    operations->memory += sizeof(*place) + batch_operation_memory(place);
+    if (place->edit.patch != NULL)
+        operations->patch_bytes += json.size;
     if (status != KIST_OK || !place->refused ||
         place->problem != PROBLEM_INVALID_JSON)
         return status;

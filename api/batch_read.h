@@ -17,6 +17,8 @@ struct batch_operations {
     struct batch_operation *list;
     size_t count;
     size_t capacity;
+    size_t patch_bytes; /* Of JSON Patches as text; at most one value's. */
+    size_t memory;      /* Bytes of heap they hold. */
 };
 
 /* Why the body as a whole is refused, for people. */
@@ -28,7 +30,7 @@ struct batch_fault {
 /*
  * Append body's operations; it must outlive them. KIST_INVALID: not JSON, or it
  * or one operation has another shape; *out_fault says where and why.
- * KIST_TOO_LARGE: more than settings allow. KIST_NO_MEMORY.
+ * KIST_TOO_LARGE: more, or more patches, than settings allow. KIST_NO_MEMORY.
  * batch_operations_clear() in any case.
  */
 KIST_CHECKED enum kist_status batch_read(struct view body,

@@ -124,6 +124,9 @@ static void group_done(struct commit_group *group)
         else if (group->writes[i].status != KIST_NOT_FOUND)
             status = group->writes[i].status;
 
+    if (status == KIST_OK && !clearing->job.scan.done &&
+        atomic_load(&clearing->job.request->api->stopping))
+        status = KIST_STOPPING;
     if (status != KIST_OK)
         reply_cut_short(clearing, status);
     else if (!clearing->job.scan.done)

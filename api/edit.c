@@ -37,32 +37,8 @@ static enum kist_status refuse_size(struct edit *edit, uint64_t limit)
                   "The value would exceed %" PRIu64 " bytes.", limit);
 }
 
-/*
- * A batch holds what it reads and makes until it is answered, and the patches
- * of a small body can make values of any size: so both have a limit. Who hits
- * it leaves nothing to those behind, which then cost no work, either.
- */
-static enum kist_status spend(struct edit *edit, size_t bytes)
-{
-    if (edit->work_left == NULL)
-        return KIST_OK;
-    if (*edit->work_left < bytes) {
-        *edit->work_left = 0;
-        blob_free(&edit->result);
-        return refuse(edit, PROBLEM_BODY_TOO_LARGE,
-                      "The operations of this batch read and make too much "
-                      "together. Send fewer at once.");
-    }
-    *edit->work_left -= bytes;
-    return KIST_OK;
-}
-
 static enum kist_status keep(struct edit *edit, const struct record *current)
 {
-    enum kist_status status = spend(edit, current->value.size);
-
-    if (status != KIST_OK)
-        return status;
     edit->seen = *current;
     memcpy(edit->media_type, current->media_type.data,
            current->media_type.size);
@@ -175,7 +151,7 @@ static enum kist_status patchable(struct edit *edit,
         return refuse(edit, PROBLEM_WRONG_TYPE,
                       "Only JSON can be patched, and this value is stored as "
                       "other bytes. Replace it with PUT.");
-    return spend(edit, current->value.size);
+    return KIST_OK;
 }
 
 static enum kist_status merge_patch(struct edit *edit,
@@ -225,8 +201,6 @@ static enum kist_status patch(struct edit *edit, const struct record *current,
     if (status == KIST_OK)
         status = edit->kind == EDIT_MERGE_PATCH ? merge_patch(edit, current)
                                                 : json_patch(edit, current);
-    if (status == KIST_OK)
-        status = spend(edit, edit->result.size);
     if (status != KIST_OK)
         return status;
     next->value = blob_view(&edit->result);

@@ -36,7 +36,6 @@ struct edit {
     uint64_t expiry_ms; /* 0: as it was; EDIT_EXPIRY: none. */
     uint64_t max_json_bytes;
     uint64_t max_value_bytes;
-    uint64_t *work_left; /* Bytes it may read and make; NULL: any. Kept. */
 
     /* What came of it. */
     struct blob result; /* The new value; EDIT_READ and EDIT_TAKE: the old. */

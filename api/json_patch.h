@@ -45,6 +45,9 @@ json_patch_parse(struct view text, struct json_patch **out_patch,
 
 void json_patch_free(struct json_patch *patch);
 
+/* Bytes of heap it holds, for whoever bounds memory. */
+size_t json_patch_memory(const struct json_patch *patch);
+
 /*
  * Append to out what document, checked JSON, becomes. *out_fault is filled,
  * and out as it was, with KIST_CONFLICT: a test failed; KIST_NOT_FOUND: a

@@ -262,3 +262,8 @@ enum kist_status json_patch_parse(struct view text,
     *out_patch = patch;
     return KIST_OK;
 }
+
+size_t json_patch_memory(const struct json_patch *patch)
+{
+    return patch == NULL ? 0 : sizeof(*patch) + patch->arena.used;
+}

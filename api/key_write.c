@@ -47,10 +47,12 @@ static void on_done(struct commit_group *group)
         (struct key_write *)((char *)group - offsetof(struct key_write, group));
     enum kist_status status = key_write->write.status;
 
-    if (status == KIST_OK)
+    if (status == KIST_OK) {
+        key_write->request->applied = true;
         key_write->applied(key_write);
-    else
-        reply_failed(key_write, status);
+        return;
+    }
+    reply_failed(key_write, status);
 }
 
 struct key_write *key_write_new(struct request *request)
@@ -92,7 +94,8 @@ void key_write_submit(struct key_write *key_write)
         key_write->write.edit = edit_apply;
         key_write->write.ctx = &key_write->edit;
     }
-    key_write->group.bytes = sizeof(*key_write) + key_write->body.capacity;
+    key_write->group.bytes = sizeof(*key_write) + key_write->body.capacity +
+                             json_patch_memory(key_write->edit.patch);
     status =
         commit_lane_add(key_write->request->api_loop->lane, &key_write->group);
     if (status != KIST_OK)

@@ -195,7 +195,9 @@ static bool read_page(struct page *page, struct request *request)
 {
     bool counts = false;
 
-    page->limit = DEFAULT_LIMIT;
+    page->limit = request->api->settings->page_limit;
+    if (page->limit > DEFAULT_LIMIT)
+        page->limit = DEFAULT_LIMIT;
     if (!preconditions_number(request, PARAMETER_LIMIT, 1,
                               request->api->settings->page_limit,
                               &page->limit) ||

@@ -130,6 +130,31 @@ Test(commit, an_atomic_group_that_fails_leaves_no_trace)
     cr_expect(node_has(&node, "b", NULL));
 }
 
+/* Of a group of many writes to one large value, the last ones are refused. */
+Test(commit, a_group_reads_and_makes_no_more_than_its_limit)
+{
+    enum { COUNT = 10 };
+    struct write first = node_put("k", "0123456789"), writes[COUNT];
+    struct commit_group group = {
+        .writes = writes, .count = COUNT, .bytes = 10, .work_limit = 500};
+    size_t done = 0;
+
+    cr_assert(node_write(&node, &first) == KIST_OK);
+    for (size_t i = 0; i < COUNT; i++)
+        writes[i] = node_put("k", "0123456789");
+    node_commit(&node, (struct commit_group *const[]){&group}, 1);
+    while (done < COUNT && writes[done].status == KIST_OK)
+        done++;
+    cr_expect(gt(sz, done, 0));
+    cr_expect(lt(sz, done, COUNT));
+    for (size_t i = done; i < COUNT; i++)
+        cr_expect(writes[i].status == KIST_TOO_LARGE, "write %zu", i);
+
+    group.work_limit = 0;
+    node_commit(&node, (struct commit_group *const[]){&group}, 1);
+    cr_expect(writes[COUNT - 1].status == KIST_OK);
+}
+
 Test(commit, a_full_queue_refuses_and_keeps_what_it_took)
 {
     struct write writes[] = {node_put("a", "1"), node_put("b", "2")};
