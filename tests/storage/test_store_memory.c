@@ -292,8 +292,8 @@ static bool sweep_under_fault(unsigned nth, enum fault_life life)
 
     write.next.expiry_ms = 1;
     cr_assert(eq(int, node_write(&node, &write), KIST_OK));
-    cr_assert(sweep_open(node.store, node.loop, node.lane, 100, &it.sweep) ==
-              KIST_OK);
+    cr_assert(sweep_open(node.store, node.loop, node.lane, ENGINE_SYNC, 100,
+                         &it.sweep) == KIST_OK);
     cr_assert(loop_timer_open(node.loop, look, &it, &it.timer) == KIST_OK);
     loop_timer_set(it.timer, 1);
     it.until_ns = clock_mono_ns() + UINT64_C(250000000);
@@ -326,7 +326,8 @@ static enum kist_status open_parts(void)
     if (status == KIST_OK)
         status = commit_lane_open(commit, node.loop, &lane);
     if (status == KIST_OK)
-        status = sweep_open(node.store, node.loop, lane, 100, &sweep);
+        status =
+            sweep_open(node.store, node.loop, lane, ENGINE_SYNC, 100, &sweep);
     if (status == KIST_OK)
         sweep_stop(sweep);
     sweep_close(sweep);
