@@ -118,8 +118,7 @@ static enum kist_status make_room(struct exchange *exchange, size_t size)
     if (!budget_take(memory, capacity - exchange->body_taken))
         return KIST_BUSY;
     exchange->body_taken = capacity;
-    return blob_reserve(&exchange->body,
-                        (size_t)capacity - exchange->body.size);
+    return blob_reserve_exactly(&exchange->body, (size_t)capacity);
 }
 
 /*

@@ -176,6 +176,24 @@ fail:
     return KIST_NO_MEMORY;
 }
 
+enum kist_status blob_reserve_exactly(struct blob *blob, size_t capacity)
+{
+    char *data;
+
+    if (blob->failed)
+        return KIST_NO_MEMORY;
+    if (capacity <= blob->capacity)
+        return KIST_OK;
+    data = realloc(blob->data, capacity);
+    if (data == NULL) {
+        blob->failed = true;
+        return KIST_NO_MEMORY;
+    }
+    blob->data = data;
+    blob->capacity = capacity;
+    return KIST_OK;
+}
+
 void blob_append(struct blob *blob, struct view bytes)
 {
     if (bytes.size == 0 || blob_reserve(blob, bytes.size) != KIST_OK)

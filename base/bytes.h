@@ -54,6 +54,10 @@ struct view blob_view(const struct blob *blob);
 /* Room for size more bytes without another allocation. */
 KIST_CHECKED enum kist_status blob_reserve(struct blob *blob, size_t size);
 
+/* The same, but capacity bytes in all and no more, for who counts them. */
+KIST_CHECKED enum kist_status blob_reserve_exactly(struct blob *blob,
+                                                   size_t capacity);
+
 void blob_append(struct blob *blob, struct view bytes);
 void blob_append_text(struct blob *blob, const char *text);
 void blob_append_byte(struct blob *blob, char byte);

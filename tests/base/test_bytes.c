@@ -15,6 +15,20 @@ Test(bytes, a_blob_grows_and_keeps_what_was_appended)
     blob_free(&blob);
 }
 
+Test(bytes, an_exact_reservation_takes_what_was_counted)
+{
+    struct blob blob = BLOB_EMPTY;
+
+    for (size_t capacity = 100; capacity < 10000; capacity *= 3) {
+        cr_assert(eq(int, blob_reserve_exactly(&blob, capacity), KIST_OK));
+        cr_assert(eq(sz, blob.capacity, capacity));
+        blob_append_byte(&blob, 'a');
+    }
+    cr_assert(eq(int, blob_reserve_exactly(&blob, 10), KIST_OK));
+    cr_assert(view_is(blob_view(&blob), "aaaaa"));
+    blob_free(&blob);
+}
+
 Test(bytes, a_json_string_is_one_valid_line_whatever_the_bytes)
 {
     struct blob blob = BLOB_EMPTY;
