@@ -116,6 +116,11 @@ static void finish(struct request *request, unsigned code,
     exchange_answer(exchange, code, response, size);
 }
 
+void reply_nothing(struct request *request)
+{
+    exchange_answer(request->exchange, 0, NULL, 0);
+}
+
 /* What is stored here must never become a page of this origin. */
 static void add_safety(struct request *request)
 {
@@ -183,7 +188,8 @@ static struct counted *count_answer(struct request *request, void *data,
 /* What was written must be told: that answer goes out in any case. */
 static bool take_budget(struct request *request, uint64_t size)
 {
-    struct budget *budget = &request->exchange->http_loop->shared->answer_memory;
+    struct budget *budget =
+        &request->exchange->http_loop->shared->answer_memory;
 
     if (!request->applied)
         return budget_take(budget, size);

@@ -19,6 +19,9 @@ void reply_header(struct request *request, const char *name, const char *format,
 /* Allow, with what route_find() said the path takes. */
 void reply_allow(struct request *request);
 
+/* To a client that is gone: the connection is cut. */
+void reply_nothing(struct request *request);
+
 /* 304 takes reply_bytes() instead: its length is not 0. */
 void reply_empty(struct request *request, unsigned code);
 

@@ -1,5 +1,6 @@
 #include "api/request.h"
 
+#include "api/connection.h"
 #include "api/exchange.h"
 
 #include <assert.h>
@@ -34,6 +35,11 @@ const char *parameter_name(enum parameter parameter)
 {
     assert(parameter < PARAMETERS && names[parameter] != NULL);
     return names[parameter];
+}
+
+bool request_is_deserted(const struct request *request)
+{
+    return connection_is_gone(request->exchange->connection);
 }
 
 struct blob request_take_body(struct request *request)

@@ -123,6 +123,12 @@ struct request {
  */
 struct blob request_take_body(struct request *request);
 
+/*
+ * The client closed its side, or the connection broke: what takes long is
+ * not worth going on with. A system call; ask now and then.
+ */
+bool request_is_deserted(const struct request *request);
+
 static inline bool request_has(const struct request *request,
                                enum parameter parameter)
 {

@@ -26,11 +26,22 @@ static void run_slice(struct loop_work *work)
         scan_run(&job->scan, &job->visitor, clock_wall_ms(), SLICE_STEPS);
 }
 
+/* Writes go on: nobody would know how far they came. */
+static bool is_deserted(const struct request *request)
+{
+    return (request->route->rules & ROUTE_WRITES) == 0 &&
+           request_is_deserted(request);
+}
+
 static void slice_done(struct loop_work *work)
 {
     struct scan_job *job = of_work(work);
 
     if (job->status == KIST_OK && !job->scan.done && !job->enough) {
+        if (is_deserted(job->request)) {
+            reply_nothing(job->request);
+            return;
+        }
         if (!atomic_load(&job->request->api->stopping)) {
             scan_job_run(job);
             return;

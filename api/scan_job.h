@@ -2,7 +2,8 @@
  * scan_job - a scan on behalf of a request, slice by slice on the pool.
  *
  * Between two slices the job passes through its loop, so that long scans of
- * several requests take turns, and end when the node stops.
+ * several requests take turns, and end when the node stops. A scan that only
+ * reads ends as well, without finish(), when its client is gone.
  */
 #ifndef KIST_API_SCAN_JOB_H
 #define KIST_API_SCAN_JOB_H

@@ -40,6 +40,42 @@ Test(logs, a_request_has_a_line_with_its_id)
     cr_expect(logged("my-own-id"));
 }
 
+/* More keys than one slice of a scan looks at. */
+static void put_many_keys(void)
+{
+    enum { BATCHES = 60, EACH = 1000 };
+
+    for (int i = 0; i < BATCHES; i++) {
+        struct blob lines = BLOB_EMPTY;
+
+        for (int j = 0; j < EACH; j++)
+            blob_printf(&lines,
+                        "{\"op\":\"put\",\"key\":\"k%d-%d\",\"value\":1}\n", i,
+                        j);
+        ask_bytes("POST /batch?durability=async",
+                  "Content-Type: application/x-ndjson\r\n", blob_view(&lines));
+        blob_free(&lines);
+        cr_assert(eq(uint, scene.answer.status, 200));
+    }
+}
+
+Test(logs, a_count_whose_client_is_gone_ends_without_an_answer)
+{
+    put_many_keys();
+    for (int i = 0; i < 20; i++) {
+        struct http gone;
+
+        http_open(&gone, scene.kistd.port);
+        http_send_text(&gone, "GET /kv?count=1 HTTP/1.1\r\nHost: a\r\n"
+                              "Request-Id: deserted\r\n\r\n");
+        http_close(&gone);
+    }
+    ASK("GET /kv?count=1");
+    expect_body("{\"count\":60000}");
+    expect_well();
+    cr_expect(not(logged("\"deserted\"")));
+}
+
 Test(logs, keys_with_quotes_and_newlines_make_no_line)
 {
     ASK("GET /kv/x%22%7d%5c");
