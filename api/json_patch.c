@@ -254,6 +254,11 @@ static enum kist_status operate_all(struct run *run,
     return status;
 }
 
+size_t json_patch_memory(const struct json_patch *patch)
+{
+    return patch == NULL ? 0 : sizeof(*patch) + patch->arena.used;
+}
+
 enum kist_status json_patch_apply(const struct json_patch *patch,
                                   struct view document, size_t limit,
                                   struct blob *out,

@@ -262,8 +262,3 @@ enum kist_status json_patch_parse(struct view text,
     *out_patch = patch;
     return KIST_OK;
 }
-
-size_t json_patch_memory(const struct json_patch *patch)
-{
-    return patch == NULL ? 0 : sizeof(*patch) + patch->arena.used;
-}
