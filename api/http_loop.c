@@ -4,6 +4,7 @@
 #include "api/exchange.h"
 #include "api/feed.h"
 #include "base/clock.h"
+#include "base/owner.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -18,9 +19,6 @@ enum {
 
 /* For a request after draining began. */
 #define LAST_WORD_NS UINT64_C(500000000)
-
-#define OWNER(task_pointer, type, member)                                      \
-    ((type *)(void *)((char *)(task_pointer)-offsetof(type, member)))
 
 /* A connection on its way from the acceptor; frees itself on arrival. */
 struct arrival {

@@ -1,5 +1,7 @@
 #include "base/loop.h"
 
+#include "base/owner.h"
+
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <pthread.h>
@@ -12,9 +14,6 @@ struct relay {
     int tasks, works, turns;
 };
 
-#define OWNER(pointer, member)                                                 \
-    ((struct relay *)((char *)(pointer)-offsetof(struct relay, member)))
-
 static void on_timer(void *ctx)
 {
     struct relay *relay = ctx;
@@ -25,12 +24,12 @@ static void on_timer(void *ctx)
 
 static void run_work(struct loop_work *work)
 {
-    OWNER(work, work)->works++;
+    OWNER(work, struct relay, work)->works++;
 }
 
 static void work_done(struct loop_work *work)
 {
-    struct relay *relay = OWNER(work, work);
+    struct relay *relay = OWNER(work, struct relay, work);
 
     cr_assert(eq(int, relay->works, 1));
     cr_assert(loop_timer_open(relay->loop, on_timer, relay, &relay->timer) ==
@@ -40,7 +39,7 @@ static void work_done(struct loop_work *work)
 
 static void run_task(struct loop_task *task)
 {
-    struct relay *relay = OWNER(task, task);
+    struct relay *relay = OWNER(task, struct relay, task);
 
     cr_assert(loop_is_here(relay->loop));
     if (++relay->tasks < 100)
