@@ -6,9 +6,15 @@
  * No wake-up is lost: a waiter raises the count before it reads the value, a
  * commit makes the value readable before it reads the count. Whatever the
  * order, the waiter sees the value or the commit sees the waiter.
+ *
+ * A waiter that is woken may read its whole value, so a room wakes a few in a
+ * turn and posts itself again for the others. The place where it stopped is
+ * moved on when that waiter leaves; who comes in between stands before it, and
+ * has looked already.
  */
 #include "service/waiters.h"
 
+#include "base/owner.h"
 #include "base/siphash.h"
 
 #include <assert.h>
@@ -43,6 +49,9 @@ struct waiters_room {
 
     /* Its loop only. */
     struct waiter *first[SLOTS];
+    bool due[SLOTS];            /* To be woken from its first waiter on. */
+    size_t slot;                /* The one that is being woken, */
+    struct waiter *next_waiter; /* and who is next in it. NULL: nobody. */
 };
 
 static size_t slot_of(const struct waiters *waiters, struct view key)
@@ -72,34 +81,56 @@ void waiters_close(struct waiters *waiters)
     free(waiters);
 }
 
-static void wake_slot(struct waiters_room *room, size_t slot)
+static void take_marks(struct waiters_room *room)
 {
-    struct waiter *waiter = room->first[slot];
-
-    while (waiter != NULL) {
-        struct waiter *next = waiter->next;
-
-        waiter->wake(waiter); /* May remove itself, and no other. */
-        waiter = next;
-    }
-}
-
-static void wake_room(struct loop_task *task)
-{
-    struct waiters_room *room =
-        (struct waiters_room *)((char *)task -
-                                offsetof(struct waiters_room, wake));
-    bool marked[SLOTS];
-
     pthread_mutex_lock(&room->lock);
-    memcpy(marked, room->marked, sizeof(marked));
+    for (size_t slot = 0; slot < SLOTS; slot++)
+        room->due[slot] |= room->marked[slot];
     memset(room->marked, 0, sizeof(room->marked));
     room->woken = false;
     pthread_mutex_unlock(&room->lock);
+}
 
-    for (size_t slot = 0; slot < SLOTS; slot++)
-        if (marked[slot])
-            wake_slot(room, slot);
+/* Round and round: a slot that is changed all the time holds up no other. */
+static bool find_due(struct waiters_room *room)
+{
+    for (size_t i = 1; i <= SLOTS && room->next_waiter == NULL; i++) {
+        size_t slot = (room->slot + i) % SLOTS;
+
+        if (!room->due[slot])
+            continue;
+        room->due[slot] = false;
+        room->slot = slot;
+        room->next_waiter = room->first[slot];
+    }
+    return room->next_waiter != NULL;
+}
+
+static void post(struct waiters_room *room)
+{
+    bool first;
+
+    pthread_mutex_lock(&room->lock);
+    first = !room->woken;
+    room->woken = true;
+    pthread_mutex_unlock(&room->lock);
+    if (first)
+        loop_post(room->loop, &room->wake);
+}
+
+static void wake_some(struct loop_task *task)
+{
+    struct waiters_room *room = OWNER(task, struct waiters_room, wake);
+
+    take_marks(room);
+    for (size_t i = 0; i < WAITERS_A_TURN && find_due(room); i++) {
+        struct waiter *waiter = room->next_waiter;
+
+        room->next_waiter = waiter->next;
+        waiter->wake(waiter);
+    }
+    if (find_due(room))
+        post(room);
 }
 
 enum kist_status waiters_room_open(struct waiters *waiters, struct loop *loop,
@@ -111,7 +142,7 @@ enum kist_status waiters_room_open(struct waiters *waiters, struct loop *loop,
         return KIST_NO_MEMORY;
     room->waiters = waiters;
     room->loop = loop;
-    room->wake.run = wake_room;
+    room->wake.run = wake_some;
     pthread_mutex_init(&room->lock, NULL);
 
     pthread_mutex_lock(&waiters->lock);
@@ -162,6 +193,8 @@ void waiters_remove(struct waiter *waiter)
 {
     struct waiters_room *room = waiter->room;
 
+    if (room->next_waiter == waiter)
+        room->next_waiter = waiter->next;
     if (waiter->previous != NULL)
         waiter->previous->next = waiter->next;
     else
@@ -174,15 +207,10 @@ void waiters_remove(struct waiter *waiter)
 
 static void mark(struct waiters_room *room, size_t slot)
 {
-    bool post;
-
     pthread_mutex_lock(&room->lock);
     room->marked[slot] = true;
-    post = !room->woken;
-    room->woken = true;
     pthread_mutex_unlock(&room->lock);
-    if (post)
-        loop_post(room->loop, &room->wake);
+    post(room);
 }
 
 void waiters_changed(struct waiters *waiters, struct view key)

@@ -4,7 +4,8 @@
  * A loop registers a waiter for a key and looks at the value only then; a
  * commit that comes after that look finds the waiter and wakes it, one that
  * came before was seen. Waking says "look again": keys share slots, so a
- * waiter may be woken for another key's sake.
+ * waiter may be woken for another key's sake. One turn of a loop wakes at most
+ * WAITERS_A_TURN, so that many who wait for a big value leave room for others.
  *
  * Threads: waiters_changed() from any; all else on the waiter's loop.
  */
@@ -15,11 +16,13 @@
 #include "base/loop.h"
 #include "base/metric.h"
 
+#define WAITERS_A_TURN 16
+
 struct waiters;
 struct waiters_room;
 
 struct waiter {
-    void (*wake)(struct waiter *waiter); /* On its loop; may remove itself. */
+    void (*wake)(struct waiter *waiter); /* On its loop; may remove any. */
 
     /* The module's own. */
     struct waiters_room *room;
