@@ -208,35 +208,27 @@ static bool is_known(enum kist_status status, const struct item *item,
            !condition_holds(condition, &item->record);
 }
 
-static bool wait_is_over(struct request *request, uint64_t *out_next_ms)
+static bool look_again(struct request *request, enum wait_time time,
+                       uint64_t *out_next_ms)
 {
     struct condition condition;
     struct item item = {0};
     enum kist_status status;
-    bool known;
 
     if (!preconditions_condition(request, &condition))
-        return false; /* It was read once before: this cannot be. */
+        return true; /* It was read once before: this cannot be. */
     status = read_living(request, &item);
-    known = is_known(status, &item, &condition);
-    if (status == KIST_OK)
-        *out_next_ms = item.record.expiry_ms;
-    item_free(&item);
-    return !known;
-}
-
-static void finish_wait(struct request *request)
-{
-    struct condition condition;
-    struct item item = {0};
-
-    if (!preconditions_condition(request, &condition))
-        return;
+    if (time == WAIT_GOES_ON && is_known(status, &item, &condition)) {
+        *out_next_ms = status == KIST_OK ? item.record.expiry_ms : 0;
+        item_free(&item);
+        return false;
+    }
     reply_header(request, "Preference-Applied", "wait");
-    reply_read(request, read_living(request, &item), &item, &condition);
+    reply_read(request, status, &item, &condition);
+    return true;
 }
 
-static const struct wait_rule wait_rule = {wait_is_over, finish_wait};
+static const struct wait_rule wait_rule = {look_again};
 
 void get_key(struct request *request)
 {

@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "api/reply.h"
 #include "base/clock.h"
+#include "base/owner.h"
 #include "service/waiters.h"
 
 #include <stdlib.h>
@@ -37,21 +38,20 @@ static void leave(struct wait *wait)
 
 static void look(struct wait *wait)
 {
-    struct request *request = wait->request;
+    enum wait_time time =
+        clock_mono_ns() < wait->deadline_ns ? WAIT_GOES_ON : WAIT_IS_OVER;
     uint64_t next_ms = 0;
 
-    if (!wait->rule->is_over(request, &next_ms) &&
-        clock_mono_ns() < wait->deadline_ns) {
+    /* The answered request lives on until libmicrohttpd runs. */
+    if (wait->rule->look(wait->request, time, &next_ms))
+        leave(wait);
+    else
         set_timer(wait, next_ms);
-        return;
-    }
-    leave(wait);
-    wait->rule->finish(request);
 }
 
 static void on_wake(struct waiter *waiter)
 {
-    look((struct wait *)((char *)waiter - offsetof(struct wait, waiter)));
+    look(OWNER(waiter, struct wait, waiter));
 }
 
 static void on_timer(void *ctx)

@@ -7,14 +7,19 @@
 
 #include "api/request.h"
 
+enum wait_time {
+    WAIT_GOES_ON,
+    WAIT_IS_OVER, /* Nothing more is waited for: answer with what is there. */
+};
+
 struct wait_rule {
     /*
-     * Look at the value: true, it is time to answer. *out_next_ms: when to
+     * Look at the value, once, for it may be big. True: the request was
+     * answered, and this is not called again. False: *out_next_ms is when to
      * look again although nobody wrote (wall clock; 0: no such time).
      */
-    bool (*is_over)(struct request *request, uint64_t *out_next_ms);
-    /* Answer with what is there now. Called once. */
-    void (*finish)(struct request *request);
+    bool (*look)(struct request *request, enum wait_time time,
+                 uint64_t *out_next_ms);
 };
 
 /* Takes over request->work. rule is kept, and static. */
