@@ -1,6 +1,7 @@
 #include "api/account.h"
 
 #include "api/head.h"
+#include "api/json_string.h"
 #include "api/router.h"
 
 #include <arpa/inet.h>
@@ -27,6 +28,23 @@ static struct view print_client(struct MHD_Connection *connection,
 }
 
 /* Without the query, which may hold what nobody should read in a log. */
+/* 00-<32 digits>-<16 digits>-<2 digits> (W3C Trace Context, version 00). */
+static bool is_traceparent(struct view text)
+{
+    static const char form[] =
+        "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+
+    if (text.size != sizeof(form) - 1)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        bool digit = json_string_hex(text.data[i]) >= 0;
+
+        if (form[i] == 'x' ? !digit : text.data[i] != '-')
+            return false;
+    }
+    return true;
+}
+
 static void log_access(struct exchange *exchange, uint64_t duration_ns)
 {
     const struct request *request = &exchange->request;
@@ -45,6 +63,8 @@ static void log_access(struct exchange *exchange, uint64_t duration_ns)
     log_number(&line, "bytes", exchange->answer_size);
     log_seconds(&line, "seconds", duration_ns);
     log_text(&line, "request_id", request->id);
+    if (is_traceparent(request->headers[HEADER_TRACEPARENT]))
+        log_text(&line, "traceparent", request->headers[HEADER_TRACEPARENT]);
     log_end(&line);
 }
 

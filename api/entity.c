@@ -19,6 +19,9 @@ void entity_headers(struct request *request, const struct record *record)
 {
     char text[MOMENT_SIZE];
 
+    /* A cache may keep it, asks each time, and keeps the entry form apart. */
+    reply_header(request, "Cache-Control", "no-cache");
+    reply_header(request, "Vary", "Accept");
     entity_version_headers(request, record->version);
     moment_to_http(version_ms(record->version), text);
     reply_header(request, "Last-Modified", "%s", text);

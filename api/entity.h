@@ -14,7 +14,10 @@
 /* ETag, Kist-Version. */
 void entity_version_headers(struct request *request, struct version version);
 
-/* Those, and Last-Modified, Kist-Type, Kist-Expires, for a value's answer. */
+/*
+ * Those, and Last-Modified, Cache-Control, Vary, Kist-Type, Kist-Expires, for
+ * the answer to a read.
+ */
 void entity_headers(struct request *request, const struct record *record);
 
 enum entity_value {

@@ -170,7 +170,6 @@ static void reply_item(struct request *request, struct item *item,
 {
     unsigned code = condition_holds(condition, &item->record) ? 200 : 304;
 
-    reply_header(request, "Cache-Control", "no-cache");
     if (code == 304 && condition->kind != CONDITION_ABSENT &&
         condition->kind != CONDITION_NONE_OF)
         reply_condition_failed(request, item);

@@ -51,7 +51,6 @@ const char *head_fault_detail(enum head_fault fault)
 
 static const char *const names[HEADER_COUNT] = {
     [HEADER_ACCEPT] = "Accept",
-    [HEADER_CACHE_CONTROL] = "Cache-Control",
     [HEADER_CONTENT_ENCODING] = "Content-Encoding",
     [HEADER_CONTENT_TYPE] = "Content-Type",
     [HEADER_IF_MATCH] = "If-Match",

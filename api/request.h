@@ -31,7 +31,6 @@ enum method {
 /* The request headers that mean something to us; all others are ignored. */
 enum request_header {
     HEADER_ACCEPT,
-    HEADER_CACHE_CONTROL,
     HEADER_CONTENT_ENCODING,
     HEADER_CONTENT_TYPE,
     HEADER_IF_MATCH,

@@ -40,6 +40,20 @@ Test(logs, a_request_has_a_line_with_its_id)
     cr_expect(logged("my-own-id"));
 }
 
+Test(logs, a_trace_is_logged_if_it_is_one)
+{
+    ask("PUT /kv/a",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        "\r\n",
+        "1");
+    ask("PUT /kv/a", "traceparent: 00-not-a-trace\r\n", "1");
+    expect_well();
+    ASK("GET /kv/a");
+    expect_header("Vary", "Accept");
+    cr_expect(logged("4bf92f3577b34da6a3ce929d0e0e4736"));
+    cr_expect(not(logged("not-a-trace")));
+}
+
 /* More keys than one slice of a scan looks at. */
 static void put_many_keys(void)
 {
