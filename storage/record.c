@@ -51,6 +51,15 @@ void record_encode(struct view key, const struct record *record,
     blob_append_u64(out, checksum(key, view_from(blob_view(out), start)));
 }
 
+/* A flag of a later format must not be read as if it were not there. */
+static bool is_format_1(unsigned flags)
+{
+    unsigned low = flags & ((1u << TYPE_SHIFT) - 1);
+
+    return (low & ~(unsigned)FLAG_TOMBSTONE) == 0 &&
+           flags >> TYPE_SHIFT <= JSON_IS_NULL;
+}
+
 enum kist_status record_decode(struct view key, struct view bytes,
                                struct record *out_record)
 {
@@ -64,7 +73,8 @@ enum kist_status record_decode(struct view key, struct view bytes,
     media_size = read_u16(head + 2);
     value_size = read_u32(head + 36);
     body_size = RECORD_HEAD_SIZE + media_size + value_size;
-    if (bytes.size != body_size + CHECKSUM_SIZE)
+    if (bytes.size != body_size + CHECKSUM_SIZE || !is_format_1(flags) ||
+        media_size > RECORD_MEDIA_TYPE_MAX)
         return KIST_CORRUPT;
     if (checksum(key, (struct view){head, body_size}) !=
         read_u64(head + body_size))

@@ -2,6 +2,11 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { TYPE_BIT = 4, CHECKSUM_SIZE = 8 };
 
 static const struct view key = VIEW_LITERAL("colour");
 
@@ -15,6 +20,16 @@ static struct record sample(void)
         .media_type = VIEW_LITERAL("application/json"),
         .value = VIEW_LITERAL("\"red\""),
     };
+}
+
+/* Correct the checksum of bytes that were changed. */
+static void seal(struct blob *bytes)
+{
+    uint64_t seed = XXH3_64bits(key.data, key.size);
+
+    bytes->size -= CHECKSUM_SIZE;
+    blob_append_u64(bytes,
+                    XXH3_64bits_withSeed(bytes->data, bytes->size, seed));
 }
 
 /* Format 1 on disk: a change here is a new format number. */
@@ -114,4 +129,49 @@ Test(version, its_hex_form_reads_back_and_nothing_else_does)
     cr_expect(not(version_from_hex(view_of(hex), &back)));
     cr_expect(not(version_from_hex(
         VIEW_LITERAL("00000000000000000000000000000000"), &back)));
+}
+
+/* A right checksum alone does not make bytes a record of format 1. */
+Test(record, what_is_never_encoded_is_corrupt)
+{
+    struct record record = sample(), decoded;
+    struct blob bytes = BLOB_EMPTY;
+
+    record.type = (enum json_type)(JSON_IS_NULL + 1);
+    record_encode(key, &record, &bytes);
+    cr_expect(record_decode(key, blob_view(&bytes), &decoded) == KIST_CORRUPT,
+              "an unknown type");
+    blob_clear(&bytes);
+
+    record = sample();
+    record_encode(key, &record, &bytes);
+    for (int bit = 1; bit < TYPE_BIT; bit++) {
+        bytes.data[1] ^= (char)(1 << bit);
+        seal(&bytes);
+        cr_expect(record_decode(key, blob_view(&bytes), &decoded) ==
+                      KIST_CORRUPT,
+                  "flag %d", bit);
+        bytes.data[1] ^= (char)(1 << bit);
+    }
+    seal(&bytes);
+    cr_expect(record_decode(key, blob_view(&bytes), &decoded) == KIST_OK);
+    blob_free(&bytes);
+}
+
+Test(record, a_media_type_longer_than_its_readers_expect_is_corrupt)
+{
+    struct record record = sample(), decoded;
+    struct blob bytes = BLOB_EMPTY;
+    char value[RECORD_MEDIA_TYPE_MAX + 1];
+
+    memset(value, 'x', sizeof(value));
+    record.media_type.size = 0;
+    record.value = (struct view){value, sizeof(value)};
+    record_encode(key, &record, &bytes);
+    bytes.data[2] = 1; /* All of the value becomes media type. */
+    bytes.data[3] = 0;
+    memset(bytes.data + 36, 0, 4);
+    seal(&bytes);
+    cr_expect(record_decode(key, blob_view(&bytes), &decoded) == KIST_CORRUPT);
+    blob_free(&bytes);
 }
