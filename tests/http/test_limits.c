@@ -66,7 +66,7 @@ Test(limits, an_opaque_value_above_the_limit_is_too_large)
     expect_nothing_stored();
 }
 
-Test(limits, limits_are_those_of_the_settings, .init = NULL)
+Test(limits, limits_are_those_of_the_settings)
 {
     static const char *const flags[] = {"--max-json-bytes",
                                         "100",
@@ -90,7 +90,7 @@ Test(limits, limits_are_those_of_the_settings, .init = NULL)
     expect_absent("/kv/c");
 }
 
-Test(limits, connections_of_one_address_are_limited, .init = NULL)
+Test(limits, connections_of_one_address_are_limited)
 {
     enum { ALLOWED = 20, TRIED = 60 };
     static const char *const flags[] = {"--max-connections-per-address", "20",
@@ -175,7 +175,7 @@ static const char *const tight[] = {
     "--body-memory", "9MiB", "--max-value-bytes", "6MiB", "--max-batch-bytes",
     "6MiB",          NULL};
 
-Test(limits, answers_without_a_body_take_no_memory, .init = NULL)
+Test(limits, answers_without_a_body_take_no_memory)
 {
     struct http slow, headers;
     struct http_answer answer = {0};
@@ -198,7 +198,7 @@ Test(limits, answers_without_a_body_take_no_memory, .init = NULL)
     http_close(&slow);
 }
 
-Test(limits, a_batch_that_wrote_nothing_takes_no_memory_beyond, .init = NULL)
+Test(limits, a_batch_that_wrote_nothing_takes_no_memory_beyond)
 {
     const char *reads = "{\"operations\":[{\"op\":\"get\",\"key\":\"a\"}]}";
     struct http slow;
@@ -211,7 +211,7 @@ Test(limits, a_batch_that_wrote_nothing_takes_no_memory_beyond, .init = NULL)
     http_close(&slow);
 }
 
-Test(limits, slow_readers_leave_writers_their_memory, .init = NULL)
+Test(limits, slow_readers_leave_writers_their_memory)
 {
     struct http slow;
 

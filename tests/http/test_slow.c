@@ -133,7 +133,7 @@ Test(slow, a_reader_that_does_not_read_is_cut_off)
     http_close(&reader);
 }
 
-Test(slow, a_body_below_the_rate_is_cut_off, .init = NULL)
+Test(slow, a_body_below_the_rate_is_cut_off)
 {
     static const char *const flags[] = {"--body-rate-bytes", "1000",
                                         "--idle-timeout", "60s", NULL};

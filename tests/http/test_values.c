@@ -120,7 +120,7 @@ Test(values, a_write_may_choose_its_durability)
     expect_absent("/kv/a");
 }
 
-Test(values, the_server_may_choose_async_and_a_write_sync, .init = NULL)
+Test(values, the_server_may_choose_async_and_a_write_sync)
 {
     static const char *const flags[] = {"--durability", "async", NULL};
 
