@@ -1,5 +1,5 @@
 /*
- * api - what all handlers work with. Filled by service/main.c.
+ * api - what all handlers work with. Filled by service/node.c.
  *
  * HTTP itself (server, connections, exchanges) knows neither the store nor
  * the commit queue: it calls the three loop hooks below, and handlers reach

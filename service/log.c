@@ -383,6 +383,15 @@ void log_end(struct log_line *line)
     line->log = NULL;
 }
 
+void log_why(struct log *log, enum log_level level, const char *event,
+             const char *why)
+{
+    struct log_line line = log_begin(log, level, event);
+
+    log_text(&line, "why", view_of(why));
+    log_end(&line);
+}
+
 void log_counts(const struct log *log, struct log_counts *out_counts)
 {
     struct log *counted = (struct log *)log; /* Atomic loads take no const. */

@@ -85,6 +85,10 @@ void log_seconds(struct log_line *line, const char *name, uint64_t value_ns);
 /* Writes the line and frees what it holds. Every begin needs its end. */
 void log_end(struct log_line *line);
 
+/* A whole line, where all there is to say is why. */
+void log_why(struct log *log, enum log_level level, const char *event,
+             const char *why);
+
 void log_counts(const struct log *log, struct log_counts *out_counts);
 
 #endif

@@ -114,3 +114,11 @@ enum kist_status notify_send(const struct notify *notify,
                (const struct sockaddr *)&notify->where, notify->size);
     return sent == (ssize_t)size ? KIST_OK : KIST_IO;
 }
+
+void notify_tell(const struct notify *notify, enum notify_state state,
+                 struct log *log)
+{
+    if (notify_send(notify, state) != KIST_OK)
+        log_why(log, LOG_WARN, "notify.failed",
+                "the service manager could not be told");
+}

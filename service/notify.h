@@ -4,12 +4,13 @@
  * One datagram to the socket that $NOTIFY_SOCKET names; without one every call
  * does nothing. systemd's library would bring more than it saves.
  *
- * Threads: notify_send() from any; it never blocks.
+ * Threads: notify_send() and notify_tell() from any; they never block.
  */
 #ifndef KIST_SERVICE_NOTIFY_H
 #define KIST_SERVICE_NOTIFY_H
 
 #include "base/status.h"
+#include "service/log.h"
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -41,5 +42,9 @@ void notify_close(struct notify *notify);
 /* KIST_IO: the manager did not take it; nothing else depends on that. */
 KIST_CHECKED enum kist_status notify_send(const struct notify *notify,
                                           enum notify_state state);
+
+/* The same, where a warning in the log is all that can be done about it. */
+void notify_tell(const struct notify *notify, enum notify_state state,
+                 struct log *log);
 
 #endif

@@ -2,7 +2,9 @@
 
 An include names its folder and points to the same or a lower rank; a header
 of somebody else's library is seen by its owners alone; x.c begins with its
-own header, which proves that the header stands alone.
+own header, which proves that the header stands alone. The files of the program
+put the process together: they see everything, nobody else sees them, and no
+library holds them.
 """
 
 import re
@@ -10,7 +12,7 @@ import sys
 from pathlib import Path
 
 RANKS = {"base": 0, "storage": 1, "replication": 2, "service": 3, "api": 4}
-ABOVE_ALL = {"service/main.c"}  # Puts the process together.
+PROGRAM = {"service/main.c", "service/node.c"}
 OUTSIDE = {"cli": {"base", "cli"}}  # The command speaks HTTP only.
 
 OWNERS = {  # Regular expressions of paths.
@@ -41,8 +43,11 @@ def folder_fault(path, target):
         return "does not name its folder"
     if name.endswith("_internal.h") and folder != mine:
         return "is private to its folder"
-    if str(path) in ABOVE_ALL:
+    if str(path) in PROGRAM:
         return None
+    if str(Path(target).with_suffix(".c")) in PROGRAM \
+            and str(path) != target:
+        return "belongs to the program"
     if mine in OUTSIDE:
         return None if folder in OUTSIDE[mine] else "is not for this folder"
     if folder not in RANKS:

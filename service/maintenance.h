@@ -1,0 +1,43 @@
+/*
+ * maintenance - what a node does by the clock: look at the disk each second,
+ * sweep expired keys, feed the service manager's watchdog.
+ *
+ * Threads: the loop it was opened on, or the one that opens before it runs.
+ */
+#ifndef KIST_SERVICE_MAINTENANCE_H
+#define KIST_SERVICE_MAINTENANCE_H
+
+#include "service/log.h"
+#include "service/notify.h"
+#include "service/settings.h"
+#include "storage/sweep.h"
+
+struct maintenance;
+
+struct maintenance_parts {
+    struct loop *loop;        /* All kept. */
+    struct commit_lane *lane; /* The loop's. */
+    struct store *store;
+    const struct settings *settings;
+    const struct notify *notify;
+    struct log *log;
+};
+
+/* The caller ends *out_maintenance with maintenance_close(). */
+KIST_CHECKED enum kist_status
+maintenance_open(const struct maintenance_parts *parts,
+                 struct maintenance **out_maintenance);
+
+/*
+ * Begin nothing more; the loop is stopped once nothing of it, the lane
+ * included, is under way. The watchdog is fed until then.
+ */
+void maintenance_stop(struct maintenance *maintenance);
+
+/* The loop never ran, or has stopped. NULL is ok. */
+void maintenance_close(struct maintenance *maintenance);
+
+/* For its counters. */
+struct sweep *maintenance_sweep(struct maintenance *maintenance);
+
+#endif

@@ -1,0 +1,315 @@
+#include "service/node.h"
+
+#include "api/api.h"
+#include "api/server.h"
+#include "base/loop.h"
+#include "service/maintenance.h"
+#include "service/metrics.h"
+#include "service/process.h"
+#include "service/readiness.h"
+#include "service/reload.h"
+#include "service/signals.h"
+#include "service/storage_metrics.h"
+#include "service/storage_start.h"
+#include "service/version.h"
+#include "service/waiters.h"
+#include "storage/commit.h"
+#include "storage/store.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct node {
+    const struct settings_input *input;
+    struct settings *settings;
+    struct log *log;
+    const struct notify *notify;
+
+    /* The main loop and what lives on it. */
+    struct loop *loop;
+    struct signals *signals;
+    struct commit_lane *lane;
+    struct maintenance *maintenance;
+    bool stopping;
+
+    struct store *store;
+    struct commit *commit;
+    struct waiters *waiters;
+    struct metrics *metrics;
+    struct process process;
+    struct readiness readiness;
+    struct storage_metrics storage_metrics;
+    struct health_check checks[4];
+    struct api api;
+    struct server *server;
+};
+
+/* The main loop. */
+
+static void turn_end(void *ctx)
+{
+    struct node *node = ctx;
+
+    if (node->lane != NULL)
+        commit_lane_flush(node->lane);
+}
+
+static void begin_stop(void *ctx, const char *signal)
+{
+    struct node *node = ctx;
+
+    if (node->stopping) {
+        log_why(node->log, LOG_WARN, "stop.forced",
+                "told to stop a second time");
+        _exit(EXIT_FAILURE);
+    }
+    node->stopping = true;
+    atomic_store(&node->api.stopping, true); /* /readyz is 503 from here. */
+    log_why(node->log, LOG_INFO, "stopping", signal);
+    notify_tell(node->notify, NOTIFY_STOPPING, node->log);
+    maintenance_stop(node->maintenance);
+}
+
+static void reload(void *ctx)
+{
+    struct node *node = ctx;
+
+    reload_settings(node->input, node->settings, node->log, node->notify);
+}
+
+/* Before everything else that may start a thread. */
+static enum kist_status open_loop(struct node *node)
+{
+    struct signals_hooks hooks = {node, begin_stop, reload};
+    enum kist_status status = loop_open("kist-main", &node->loop);
+
+    if (status != KIST_OK)
+        return status;
+    loop_on_turn_end(node->loop, turn_end, node);
+    return signals_open(node->loop, &hooks, &node->signals);
+}
+
+/* Storage. */
+
+static void key_changed(void *ctx, struct view key)
+{
+    struct node *node = ctx;
+
+    waiters_changed(node->waiters, key);
+}
+
+static enum kist_status open_commit(struct node *node)
+{
+    struct commit_options options = {
+        .queue_bytes = node->settings->commit_queue_bytes,
+        .ctx = node,
+        .changed = key_changed,
+    };
+    enum kist_status status =
+        waiters_open(node->settings->max_waiters, &node->waiters);
+
+    if (status == KIST_OK)
+        status = commit_open(node->store, &options, &node->commit);
+    return status;
+}
+
+static enum kist_status open_maintenance(struct node *node)
+{
+    enum kist_status status =
+        commit_lane_open(node->commit, node->loop, &node->lane);
+    struct maintenance_parts parts = {
+        .loop = node->loop,
+        .lane = node->lane,
+        .store = node->store,
+        .settings = node->settings,
+        .notify = node->notify,
+        .log = node->log,
+    };
+
+    if (status == KIST_OK)
+        status = maintenance_open(&parts, &node->maintenance);
+    return status;
+}
+
+/* HTTP. */
+
+static enum kist_status http_loop_begin(struct api_loop *api_loop)
+{
+    struct api *api = api_loop->api;
+    enum kist_status status =
+        commit_lane_open(api->commit, api_loop->loop, &api_loop->lane);
+
+    if (status != KIST_OK)
+        return status;
+    status = waiters_room_open(api->waiters, api_loop->loop, &api_loop->room);
+    if (status != KIST_OK)
+        commit_lane_close(api_loop->lane);
+    return status;
+}
+
+static void http_loop_turn_end(struct api_loop *api_loop)
+{
+    commit_lane_flush(api_loop->lane);
+}
+
+static void http_loop_end(struct api_loop *api_loop)
+{
+    waiters_room_close(api_loop->room);
+    commit_lane_close(api_loop->lane);
+}
+
+static size_t count_loops(const struct settings *settings)
+{
+    cpu_set_t cores;
+
+    if (settings->loops > 0)
+        return (size_t)settings->loops;
+    if (sched_getaffinity(0, sizeof(cores), &cores) != 0)
+        return 1;
+    return (size_t)CPU_COUNT(&cores);
+}
+
+static void fill_api(struct node *node)
+{
+    struct readiness *readiness = &node->readiness;
+
+    *readiness = (struct readiness){node->store, node->commit, node->settings};
+    node->checks[0] =
+        (struct health_check){"engine", readiness, readiness_engine};
+    node->checks[1] = (struct health_check){"disk", readiness, readiness_disk};
+    node->checks[2] = (struct health_check){"commit_queue", readiness,
+                                            readiness_commit_queue};
+    node->checks[3] =
+        (struct health_check){"clock", readiness, readiness_clock};
+    node->api = (struct api){
+        .settings = node->settings,
+        .log = node->log,
+        .metrics = node->metrics,
+        .store = node->store,
+        .commit = node->commit,
+        .waiters = node->waiters,
+        .loops = count_loops(node->settings),
+        .checks = node->checks,
+        .checks_count = sizeof(node->checks) / sizeof(node->checks[0]),
+        .loop_begin = http_loop_begin,
+        .turn_end = http_loop_turn_end,
+        .loop_end = http_loop_end,
+    };
+}
+
+static enum kist_status open_metrics(struct node *node)
+{
+    enum kist_status status = metrics_open(&node->metrics);
+
+    if (status != KIST_OK)
+        return status;
+    process_init(&node->process, node->metrics, version_text());
+    storage_metrics_init(&node->storage_metrics, node->metrics, node->store,
+                         node->commit, node->settings->commit_queue_bytes);
+    storage_metrics_add_sweep(node->metrics,
+                              maintenance_sweep(node->maintenance));
+    metrics_gauge(node->metrics, "kist_waiting_requests",
+                  "Requests that wait for a key to change.", NULL,
+                  waiters_count(node->waiters));
+    return KIST_OK;
+}
+
+static void log_listeners(struct node *node)
+{
+    for (size_t i = 0; i < node->settings->listen.count; i++) {
+        struct log_line line = log_begin(node->log, LOG_INFO, "listening");
+        struct address address = node->settings->listen.addresses[i];
+        struct blob text = BLOB_EMPTY;
+
+        address_set_port(&address, server_port(node->server, i));
+        address_print(&address, &text);
+        log_text(&line, "address", blob_view(&text));
+        log_end(&line);
+        blob_free(&text);
+    }
+}
+
+static enum kist_status open_server(struct node *node)
+{
+    struct server_fault fault = {{0}};
+    enum kist_status status;
+
+    fill_api(node);
+    status = server_open(&node->api, &fault, &node->server);
+    if (status != KIST_OK)
+        log_why(node->log, LOG_ERROR, "start.refused", fault.text);
+    return status;
+}
+
+/* From start to stop. */
+
+static enum kist_status open_parts(struct node *node)
+{
+    enum kist_status status = open_loop(node);
+
+    if (status == KIST_OK)
+        status = storage_start(node->settings, node->log, &node->store);
+    if (status == KIST_OK)
+        status = open_commit(node);
+    if (status == KIST_OK)
+        status = open_maintenance(node);
+    if (status == KIST_OK)
+        status = open_metrics(node);
+    if (status == KIST_OK)
+        status = open_server(node);
+    return status;
+}
+
+enum kist_status node_open(const struct node_start *start,
+                           struct node **out_node)
+{
+    struct node *node = calloc(1, sizeof(*node));
+    enum kist_status status = KIST_NO_MEMORY;
+
+    if (node != NULL) {
+        node->input = start->input;
+        node->settings = start->settings;
+        node->log = start->log;
+        node->notify = start->notify;
+        status = open_parts(node);
+    }
+    if (status == KIST_OK) {
+        *out_node = node;
+        return KIST_OK;
+    }
+    log_why(start->log, LOG_ERROR, "start.failed", kist_status_name(status));
+    node_close(node);
+    return status;
+}
+
+void node_run(struct node *node)
+{
+    bool drained;
+
+    log_listeners(node);
+    log_why(node->log, LOG_INFO, "ready", version_text());
+    notify_tell(node->notify, NOTIFY_READY, node->log);
+    loop_run(node->loop);
+
+    drained = server_drain(node->server, node->settings->shutdown_grace_ms);
+    log_why(node->log, LOG_INFO, "stopped",
+            drained ? "all requests were answered"
+                    : "some requests were cut off");
+}
+
+void node_close(struct node *node)
+{
+    if (node == NULL)
+        return;
+    server_close(node->server);
+    signals_close(node->signals);
+    maintenance_close(node->maintenance);
+    commit_close(node->commit);
+    commit_lane_close(node->lane);
+    loop_close(node->loop);
+    metrics_close(node->metrics);
+    waiters_close(node->waiters);
+    store_close(node->store);
+    free(node);
+}

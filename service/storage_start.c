@@ -1,0 +1,49 @@
+#include "service/storage_start.h"
+
+#include <unistd.h>
+
+static void store_moved(void *ctx, enum store_state from, enum store_state to,
+                        const char *why)
+{
+    struct log_line line = log_begin(
+        ctx, to == STORE_READ_WRITE ? LOG_INFO : LOG_ERROR, "store.moved");
+
+    log_text(&line, "from", view_of(store_state_name(from)));
+    log_text(&line, "to", view_of(store_state_name(to)));
+    log_text(&line, "why", view_of(why));
+    log_end(&line);
+}
+
+/* Not exit(): nothing may be flushed or closed on top of a failed sync. */
+static void store_failed(void *ctx, const char *why)
+{
+    log_why(ctx, LOG_ERROR, "store.failed", why);
+    _exit(STORAGE_START_EXIT_FAILED);
+}
+
+enum kist_status storage_start(const struct settings *settings, struct log *log,
+                               struct store **out_store)
+{
+    struct store_options options = {
+        .path = settings->data,
+        .engine =
+            {
+                .write_buffer_bytes = settings->write_buffer_bytes,
+                .block_cache_bytes = settings->block_cache_bytes,
+                .max_open_files = (unsigned)settings->max_open_files,
+                .accept_data_loss = settings->accept_data_loss,
+            },
+        .reserve_bytes = settings->disk_reserve_bytes,
+        .ballast_bytes = settings->ballast_bytes,
+    };
+    struct store_hooks hooks = {log, store_moved, store_failed};
+    struct engine_fault fault = {{0}};
+    enum kist_status status = store_open(&options, &hooks, &fault, out_store);
+
+    if (status != KIST_OK)
+        log_why(log, LOG_ERROR, "start.refused",
+                fault.text[0] != '\0' ? fault.text : kist_status_name(status));
+    else if (fault.text[0] != '\0')
+        log_why(log, LOG_WARN, "store.recovered", fault.text);
+    return status;
+}
