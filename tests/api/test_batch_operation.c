@@ -219,8 +219,8 @@ Test(batch_operation, a_key_has_at_most_1024_bytes_however_it_is_spelled)
     blob_free(&json);
 }
 
-static void expect_put(const char *rest, const char *value,
-                       enum json_type type, const char *media_type)
+static void expect_put(const char *rest, const char *value, enum json_type type,
+                       const char *media_type)
 {
     struct blob json = BLOB_EMPTY;
     struct write write;

@@ -55,6 +55,32 @@ static void expect_no_leak(void)
                 kistd->rss_kib, scene.asked);
 }
 
+struct kept {
+    struct kept *next;
+    char bytes[];
+};
+
+char *room(size_t size)
+{
+    struct kept *kept = malloc(sizeof(*kept) + size);
+
+    if (kept == NULL)
+        give_up("no memory");
+    kept->next = scene.kept;
+    scene.kept = kept;
+    return kept->bytes;
+}
+
+static void free_kept(void)
+{
+    while (scene.kept != NULL) {
+        struct kept *next = scene.kept->next;
+
+        free(scene.kept);
+        scene.kept = next;
+    }
+}
+
 void scene_close(void)
 {
     http_close(&scene.http);
@@ -66,6 +92,7 @@ void scene_close(void)
     kistd_remove(&scene.kistd);
     http_answer_free(&scene.answer);
     json_decref(scene.document);
+    free_kept();
 }
 
 void reconnect(void)
@@ -114,25 +141,26 @@ void ask_for(unsigned status, const char *what, const char *headers,
               (int)scene.answer.body.size, scene.answer.body.data);
 }
 
-/* A test is a short process, its texts end with it. */
 const char *text(const char *format, ...)
 {
     va_list arguments;
-    char *made = NULL;
+    int size;
+    char *made;
 
     va_start(arguments, format);
-    if (vasprintf(&made, format, arguments) < 0)
-        give_up("no memory");
+    size = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    made = room((size_t)size + 1);
+    va_start(arguments, format);
+    vsnprintf(made, (size_t)size + 1, format, arguments);
     va_end(arguments);
     return made;
 }
 
 const char *many(size_t size, char byte)
 {
-    char *made = malloc(size + 1);
+    char *made = room(size + 1);
 
-    if (made == NULL)
-        give_up("no memory");
     memset(made, byte, size);
     made[size] = '\0';
     return made;

@@ -25,6 +25,7 @@ struct scene {
     json_t *document;  /* The last one that was parsed, or NULL. */
     bool is_read_only; /* The present request is none that writes. */
     size_t slack_kib;  /* What kistd may keep at the end. */
+    struct kept *kept; /* room() and who uses it. */
 };
 
 extern struct scene scene; /* A test is a process of its own. */
@@ -48,6 +49,9 @@ void ask_bytes(const char *what, const char *headers, struct view body);
 /* ask() where the test only goes on with this status. */
 void ask_for(unsigned status, const char *what, const char *headers,
              const char *body);
+
+/* size bytes that last until scene_close(). */
+char *room(size_t size);
 
 /* printf into a text that lives as long as the test. */
 const char *text(const char *format, ...) KIST_PRINTF(1, 2);
