@@ -23,8 +23,8 @@ static bool holds(const struct condition *condition,
         return !model_is_live(key);
     case CONDITION_PRESENT:
         return model_is_live(key);
-    case CONDITION_ANY_OF:
-        return model_is_live(key) &&
+    case CONDITION_ANY_OF: /* A version not known yet was never asked for. */
+        return model_is_live(key) && !version_is_none(key->version) &&
                version_equal(condition->versions[0], key->version);
     case CONDITION_NONE_OF:
         break;

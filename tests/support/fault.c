@@ -3,6 +3,8 @@
 
 #include "tests/support/fault.h"
 
+#include "tests/support/synced.h"
+
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -84,6 +86,8 @@ static int open_at(int directory, const char *path, int flags, mode_t mode)
     file = real(directory, path, flags, mode);
     if (file >= 0 && file < MAX_FILES)
         is_watched[file] = inside;
+    if (file >= 0 && inside && (flags & O_ACCMODE) != O_RDONLY)
+        synced_note_open(file);
     return file;
 }
 
@@ -131,18 +135,30 @@ ssize_t write(int file, const void *bytes, size_t size)
     return real(file, bytes, size);
 }
 
+static int sync_by(const char *name, int file)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+    off_t size;
+
+    if (!is_file_watched(file))
+        return real(file);
+    if (fails(FAULT_SYNC))
+        return -1;
+    size = synced_size(file);
+    if (real(file) != 0)
+        return -1;
+    synced_note(file, size);
+    return 0;
+}
+
 int fsync(int file)
 {
-    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
-
-    return is_file_watched(file) && fails(FAULT_SYNC) ? -1 : real(file);
+    return sync_by("fsync", file);
 }
 
 int fdatasync(int file)
 {
-    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-
-    return is_file_watched(file) && fails(FAULT_SYNC) ? -1 : real(file);
+    return sync_by("fdatasync", file);
 }
 
 int rename(const char *from, const char *to)
