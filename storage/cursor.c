@@ -26,7 +26,7 @@ enum kist_status cursor_open(struct store *store, enum cursor_space space,
         goto fail;
 
     engine = store_borrow_engine(store);
-    status = KIST_IO;
+    status = KIST_READ_ONLY;
     if (engine == NULL)
         goto fail;
     status = engine->ops->iterator_open(engine, &cursor->iterator);

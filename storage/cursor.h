@@ -17,6 +17,7 @@ enum cursor_space {
 
 struct cursor;
 
+/* KIST_READ_ONLY: the engine is away. KIST_NO_MEMORY. */
 KIST_CHECKED enum kist_status cursor_open(struct store *store,
                                           enum cursor_space space,
                                           struct cursor **out_cursor);

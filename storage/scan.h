@@ -53,7 +53,8 @@ struct scan_visitor {
 /*
  * Visit living records in order until the visitor stops, `steps` records were
  * looked at, or the range is done. KIST_CORRUPT: a record failed its checksum
- * (its key stays ahead: the next slice fails again). KIST_IO, KIST_NO_MEMORY.
+ * (its key stays ahead: the next slice fails again). KIST_READ_ONLY: the engine
+ * is away, as in store_get(). KIST_IO; KIST_NO_MEMORY: the place is lost.
  */
 KIST_CHECKED enum kist_status scan_run(struct scan *scan,
                                        const struct scan_visitor *visitor,

@@ -316,7 +316,7 @@ enum kist_status store_get(struct store *store, struct view key,
     uint64_t started_ns = clock_mono_ns();
     struct item item = {0};
     struct space_key space;
-    enum kist_status status = KIST_IO;
+    enum kist_status status = KIST_READ_ONLY;
 
     pthread_rwlock_rdlock(&store->engine_lock);
     if (store->engine != NULL)

@@ -77,7 +77,8 @@ void item_free(struct item *item); /* Takes an empty one, too. */
 
 /*
  * The record of key, a dead one too: ask record_is_dead(). Gives *out_item.
- * KIST_NOT_FOUND: none. KIST_CORRUPT, KIST_IO, KIST_NO_MEMORY.
+ * KIST_NOT_FOUND: none. KIST_READ_ONLY: the engine is away until a reopen
+ * succeeds. KIST_CORRUPT, KIST_IO, KIST_NO_MEMORY.
  */
 KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
                                         struct item *out_item);

@@ -8,6 +8,7 @@
 #include "storage/store.h"
 
 #include "base/clock.h"
+#include "storage/cursor.h"
 #include "tests/storage/model.h"
 #include "tests/storage/node.h"
 #include "tests/support/fault.h"
@@ -354,4 +355,42 @@ Test(store_faults, a_refusal_for_the_sake_of_a_write_that_failed_is_none)
     expect_no_verdict(ENOSPC);
     transcript = (struct transcript){0};
     expect_no_verdict(EIO);
+}
+
+static enum kist_status open_cursor(void)
+{
+    struct cursor *cursor;
+    enum kist_status status = cursor_open(node.store, CURSOR_RECORDS, &cursor);
+
+    if (status == KIST_OK)
+        cursor_close(cursor);
+    return status;
+}
+
+/* To a client that is "try again", not a fault to look into. */
+Test(store_faults, without_an_engine_all_is_refused_until_a_reopen_works)
+{
+    struct write first = node_put("k", "1"), second = node_put("k", "2");
+    struct item item;
+
+    description = "";
+    node_start(&node);
+    cr_assert(eq(int, node_write(&node, &first), KIST_OK));
+    fault_arm(FAULT_SYNC, 0, FAULT_ONCE, ENOSPC);
+    cr_assert(eq(int, node_write(&node, &second), KIST_UNKNOWN));
+    fault_arm(FAULT_OPEN, 0, FAULT_LASTING, ENOSPC);
+    store_check(node.store);
+    cr_assert(eq(int, store_state(node.store), STORE_DOWN));
+
+    cr_expect(eq(int, store_get(node.store, first.key, &item), KIST_READ_ONLY));
+    cr_expect(eq(int, open_cursor(), KIST_READ_ONLY));
+    cr_expect(eq(int, node_write(&node, &second), KIST_READ_ONLY));
+    fault_disarm();
+    store_check(node.store);
+    store_check(node.store);
+    cr_assert(eq(int, store_state(node.store), STORE_READ_WRITE));
+    cr_expect(eq(int, open_cursor(), KIST_OK));
+    cr_expect(eq(int, node_write(&node, &second), KIST_OK));
+    cr_expect(node_has(&node, "k", "2"));
+    node_stop(&node);
 }
