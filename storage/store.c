@@ -203,7 +203,8 @@ static enum kist_status open_parts(struct store *store,
     status = read_identity(store);
     if (status != KIST_OK)
         snprintf(out_fault->text, sizeof(out_fault->text),
-                 "%s: the node's identity cannot be read or written (%s)",
+                 "%s: the node's identity cannot be read or written (%s); "
+                 "check the disk, or restore a backup",
                  store->options.path, kist_status_name(status));
     return status;
 }
