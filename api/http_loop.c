@@ -474,9 +474,11 @@ void http_loop_close(struct http_loop *loop)
         loop_timer_close(loop->tick);
         MHD_stop_daemon(loop->daemon);
     }
-    loop_close(loop->loop);
+    /* What others may still post to it ends while it is there. */
+    loop_join(loop->loop);
     if (loop->begun && loop->shared->api->loop_end != NULL)
         loop->shared->api->loop_end(&loop->api_loop);
+    loop_close(loop->loop);
     while (loop->spare != NULL) {
         struct exchange *spare = loop->spare;
 

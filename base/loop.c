@@ -136,12 +136,19 @@ void loop_stop(struct loop *loop)
     uv_async_send(&loop->wake);
 }
 
+void loop_join(struct loop *loop)
+{
+    if (loop == NULL || !loop->started)
+        return;
+    pthread_join(loop->thread, NULL);
+    loop->started = false;
+}
+
 void loop_close(struct loop *loop)
 {
     if (loop == NULL)
         return;
-    if (loop->started)
-        pthread_join(loop->thread, NULL);
+    loop_join(loop);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->turn_end, NULL);
 

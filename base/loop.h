@@ -30,7 +30,14 @@ void loop_run(struct loop *loop);
 /* Ends the run after the current turn. Tasks posted before it still run. */
 void loop_stop(struct loop *loop);
 
-/* Waits for the thread. Every timer and watch was closed before. NULL is ok. */
+/*
+ * Waits for the thread that loop_start() made. After it, who posts to the loop
+ * can be told to stop doing so, before loop_close() takes the loop away. NULL
+ * is ok.
+ */
+void loop_join(struct loop *loop);
+
+/* Joins. Every timer and watch was closed before. NULL is ok. */
 void loop_close(struct loop *loop);
 
 /* True on the thread that runs the loop. */

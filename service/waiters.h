@@ -37,7 +37,10 @@ KIST_CHECKED enum kist_status waiters_open(size_t limit,
 /* Every room is closed. Takes NULL. */
 void waiters_close(struct waiters *waiters);
 
-/* A loop's part, made before the loop runs; closed after it ran. */
+/*
+ * A loop's part, made before the loop runs. Closed after it ran (loop_join())
+ * and before it is closed: until then waiters_changed() may post to it.
+ */
 KIST_CHECKED enum kist_status waiters_room_open(struct waiters *waiters,
                                                 struct loop *loop,
                                                 struct waiters_room **out_room);

@@ -798,3 +798,25 @@ Test(server, an_address_in_use_is_told)
     cr_assert(server_open(&scene.api, &fault, &second) == KIST_IO);
     cr_assert(strstr(fault.text, text) != NULL, "%s", fault.text);
 }
+
+static void never_run(struct loop_task *task)
+{
+    (void)task;
+    cr_fatal("the loop has ended");
+}
+
+/* As a commit does that wakes those who wait for a key, on any loop. */
+static void post_at_the_end(struct api_loop *api_loop)
+{
+    static struct loop_task task = {.run = never_run};
+
+    loop_post(api_loop->loop, &task);
+}
+
+Test(server, a_loop_can_be_posted_to_until_its_end_was_told)
+{
+    scene.api.loop_end = post_at_the_end;
+    start_server();
+    server_close(scene.server);
+    scene.server = NULL;
+}
