@@ -15,6 +15,7 @@
 #include "api/preconditions.h"
 #include "api/reply.h"
 #include "base/clock.h"
+#include "base/owner.h"
 #include "storage/commit.h"
 
 #include <stdlib.h>
@@ -40,7 +41,7 @@ struct batch {
 
 static struct batch *of_work(struct loop_work *work)
 {
-    return (struct batch *)((char *)work - offsetof(struct batch, work));
+    return OWNER(work, struct batch, work);
 }
 
 static void free_batch(void *work)
@@ -115,8 +116,7 @@ static void reply_failed(struct batch *batch, size_t failed)
 
 static void group_done(struct commit_group *group)
 {
-    struct batch *batch =
-        (struct batch *)((char *)group - offsetof(struct batch, group));
+    struct batch *batch = OWNER(group, struct batch, group);
 
     if (group->atomic && group->failed < group->count) {
         reply_failed(batch, group->failed);

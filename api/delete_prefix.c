@@ -13,6 +13,7 @@
 #include "api/reply.h"
 #include "api/scan_job.h"
 #include "base/clock.h"
+#include "base/owner.h"
 #include "storage/commit.h"
 
 #include <inttypes.h>
@@ -32,8 +33,7 @@ struct clearing {
 
 static struct clearing *of_group(struct commit_group *group)
 {
-    return (struct clearing *)((char *)group -
-                               offsetof(struct clearing, group));
+    return OWNER(group, struct clearing, group);
 }
 
 static void free_clearing(void *work)

@@ -5,6 +5,7 @@
 #include "api/moment.h"
 #include "api/preconditions.h"
 #include "api/reply.h"
+#include "base/owner.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -43,8 +44,7 @@ static void reply_failed(struct key_write *key_write, enum kist_status status)
 
 static void on_done(struct commit_group *group)
 {
-    struct key_write *key_write =
-        (struct key_write *)((char *)group - offsetof(struct key_write, group));
+    struct key_write *key_write = OWNER(group, struct key_write, group);
     enum kist_status status = key_write->write.status;
 
     if (status == KIST_OK) {

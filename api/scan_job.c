@@ -6,6 +6,7 @@
 #include "api/reply.h"
 #include "api/router.h"
 #include "base/clock.h"
+#include "base/owner.h"
 
 /* A slice holds a cursor, which holds off a reopen: some milliseconds. */
 #define SLICE_STEPS 10000
@@ -15,7 +16,7 @@
 
 static struct scan_job *of_work(struct loop_work *work)
 {
-    return (struct scan_job *)((char *)work - offsetof(struct scan_job, work));
+    return OWNER(work, struct scan_job, work);
 }
 
 static void run_slice(struct loop_work *work)

@@ -10,6 +10,7 @@
 #include "storage/commit.h"
 
 #include "base/clock.h"
+#include "base/owner.h"
 #include "storage/decide.h"
 
 #include <assert.h>
@@ -252,9 +253,7 @@ struct commit_stats *commit_stats(struct commit *commit)
 
 static void hand_back(struct loop_task *task)
 {
-    struct commit_lane *lane =
-        (struct commit_lane *)((char *)task -
-                               offsetof(struct commit_lane, wake));
+    struct commit_lane *lane = OWNER(task, struct commit_lane, wake);
     struct commit_stats *stats = &lane->commit->stats;
     struct group_list done;
     uint64_t now_ns = clock_mono_ns();

@@ -5,6 +5,7 @@
 #include "storage/sweep.h"
 
 #include "base/clock.h"
+#include "base/owner.h"
 #include "storage/cursor.h"
 
 #include <assert.h>
@@ -33,12 +34,12 @@ struct sweep {
 
 static struct sweep *of_work(struct loop_work *work)
 {
-    return (struct sweep *)((char *)work - offsetof(struct sweep, work));
+    return OWNER(work, struct sweep, work);
 }
 
 static struct sweep *of_group(struct commit_group *group)
 {
-    return (struct sweep *)((char *)group - offsetof(struct sweep, group));
+    return OWNER(group, struct sweep, group);
 }
 
 static void rest(struct sweep *sweep)
