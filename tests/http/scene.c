@@ -157,6 +157,17 @@ const char *text(const char *format, ...)
     return made;
 }
 
+const char *text_of(struct blob *blob)
+{
+    char *made = room(blob->size + 1);
+
+    if (blob->size > 0)
+        memcpy(made, blob->data, blob->size);
+    made[blob->size] = '\0';
+    blob_free(blob);
+    return made;
+}
+
 const char *many(size_t size, char byte)
 {
     char *made = room(size + 1);

@@ -53,6 +53,9 @@ void ask_for(unsigned status, const char *what, const char *headers,
 /* size bytes that last until scene_close(). */
 char *room(size_t size);
 
+/* The bytes of blob, which is freed, as a text that lasts as long. */
+const char *text_of(struct blob *blob);
+
 /* printf into a text that lives as long as the test. */
 const char *text(const char *format, ...) KIST_PRINTF(1, 2);
 

@@ -264,8 +264,7 @@ static const char *puts_of(size_t count)
                     "{\"op\":\"put\",\"key\":\"k%05zu\","
                     "\"value\":%zu}\n",
                     i, i);
-    blob_append_byte(&body, '\0');
-    return body.data;
+    return text_of(&body);
 }
 
 Test(batches, ten_thousand_operations_fit_and_one_more_does_not)

@@ -36,8 +36,7 @@ static const char *keys_of(const json_t *page, const char *member)
 
         blob_printf(&keys, "%s ", key != NULL ? key : "(none)");
     }
-    blob_append_byte(&keys, '\0');
-    return keys.data;
+    return text_of(&keys);
 }
 
 static void expect_keys(const char *query, const char *keys)
@@ -141,9 +140,8 @@ static void expect_pages(const char *query, const char *keys)
             next != NULL ? text("&cursor=%s", json_string_value(next)) : NULL;
         cr_expect(eq(int, header("Link").data != NULL, next != NULL));
     } while (cursor != NULL && ++pages < 50);
-    blob_append_byte(&all, '\0');
-    cr_expect(eq(str, all.data, (char *)keys), "%s", query);
-    blob_free(&all);
+    const char *found = text_of(&all);
+    cr_expect(eq(str, (char *)found, (char *)keys), "%s", query);
 }
 
 Test(listings, pages_make_a_whole)
