@@ -1,6 +1,7 @@
 /*
- * Whatever comes over a socket: the server lives on, what it answers is HTTP,
- * and a handler sees only bodies within the limit.
+ * Whatever comes over a socket: all that is answered is HTTP/1.1, a handler
+ * sees only bodies within the limit, a client that sends no more is not kept,
+ * and the next one is served.
  *
  * The server runs in this process, with two routes of its own.
  */
@@ -9,6 +10,7 @@
 #include "api/router.h"
 #include "api/server.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/http_answers.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -18,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 1000, PATIENCE_MS = 2 };
+enum { BODY_MAX = 1000, PATIENCE_MS = 2, DEADLINE_MS = 10000 };
 
 static struct settings settings = {
     .listen.count = 1,
@@ -91,30 +93,82 @@ static int connect_client(void)
     return client;
 }
 
-static void expect_http(int client)
+/* Append what comes within ms; false: the server sends no more. */
+static bool hear(int client, int ms, struct blob *answers)
 {
     struct pollfd poll_for = {.fd = client, .events = POLLIN};
-    char answer[4096];
 
-    if (poll(&poll_for, 1, PATIENCE_MS) <= 0)
-        return; /* It waits for more. */
-    ssize_t size = recv(client, answer, sizeof(answer), MSG_DONTWAIT);
+    if (poll(&poll_for, 1, ms) <= 0)
+        return true;
+    enum kist_status status = blob_reserve(answers, 4096);
 
-    if (size >= 9)
-        assert(memcmp(answer, "HTTP/1.1 ", 9) == 0);
+    assert(status == KIST_OK);
+    ssize_t size =
+        recv(client, answers->data + answers->size, 4096, MSG_DONTWAIT);
+
+    if (size <= 0)
+        return false;
+    answers->size += (size_t)size;
+    return true;
+}
+
+/* A connection that is served, and kept for the next time. */
+static void expect_served(void)
+{
+    static const char get_good[] = "GET /kv/good HTTP/1.1\r\nHost: a\r\n\r\n";
+    static int kept = -1;
+    struct blob answers = BLOB_EMPTY;
+    struct view end = VIEW_LITERAL("\r\n\r\nvalue");
+    bool fresh = kept < 0;
+
+    if (fresh)
+        kept = connect_client();
+    bool open = send(kept, get_good, strlen(get_good), MSG_NOSIGNAL) > 0;
+
+    while (open && (answers.size < end.size ||
+                    memcmp(answers.data + answers.size - end.size, end.data,
+                           end.size) != 0)) {
+        size_t before = answers.size;
+
+        open = hear(kept, DEADLINE_MS, &answers);
+        assert(!open || answers.size > before);
+    }
+    assert(open || !fresh);
+    assert(!open || (http_answers_are_right(blob_view(&answers)) &&
+                     view_starts_with(blob_view(&answers),
+                                      VIEW_LITERAL("HTTP/1.1 200 "))));
+    blob_free(&answers);
+    if (open)
+        return;
+    close(kept); /* It was idle for too long: once more. */
+    kept = -1;
+    expect_served();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct linger reset = {.l_onoff = 1};
+    struct blob answers = BLOB_EMPTY;
 
     if (server == NULL)
         start_server();
     int client = connect_client();
+    bool open = send(client, data, size, MSG_NOSIGNAL) >= 0;
 
-    if (send(client, data, size, MSG_NOSIGNAL) >= 0)
-        expect_http(client);
+    /* Some answers come at once; the rest once nothing more can follow. */
+    if (open)
+        open = hear(client, PATIENCE_MS, &answers);
+    shutdown(client, SHUT_WR);
+    while (open) {
+        size_t before = answers.size;
+
+        open = hear(client, DEADLINE_MS, &answers);
+        assert(!open || answers.size > before);
+    }
+    assert(http_answers_are_right(blob_view(&answers)));
+    blob_free(&answers);
     setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(client);
+    expect_served();
     return 0;
 }
