@@ -18,6 +18,7 @@
 #include "base/owner.h"
 #include "storage/commit.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* What writes may read and make of values, as a multiple of that limit. */
@@ -252,10 +253,26 @@ static void read_body(struct loop_work *work)
     }
 }
 
+/* Of the two limits, the one that has room left was not it. */
+static void reply_too_many(struct batch *batch)
+{
+    const struct settings *settings = batch->request->api->settings;
+    bool patches = batch->operations.count < settings->batch_operations;
+    uint64_t limit =
+        patches ? settings->max_json_bytes : settings->batch_operations;
+
+    reply_member_number(batch->request, "limit", limit);
+    reply_problem(batch->request, PROBLEM_BODY_TOO_LARGE,
+                  patches ? "The JSON Patches of a batch have at most %" PRIu64
+                            " bytes together (--max-json-bytes)."
+                          : "A batch has at most %" PRIu64
+                            " operations (--batch-operations).",
+                  limit);
+}
+
 static void reply_unreadable(struct batch *batch)
 {
     struct request *request = batch->request;
-    uint64_t limit = request->api->settings->batch_operations;
 
     if (batch->status == KIST_INVALID) {
         reply_member_number(request, "offset", batch->fault.offset);
@@ -263,11 +280,7 @@ static void reply_unreadable(struct batch *batch)
                       "The batch cannot be read: %s, at byte %zu.",
                       batch->fault.reason, batch->fault.offset);
     } else if (batch->status == KIST_TOO_LARGE) {
-        reply_member_number(request, "limit", limit);
-        reply_problem(request, PROBLEM_BODY_TOO_LARGE,
-                      "A batch has at most %llu operations "
-                      "(--batch-operations).",
-                      (unsigned long long)limit);
+        reply_too_many(batch);
     } else {
         reply_status(request, batch->status, "The batch was not read");
     }

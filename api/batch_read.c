@@ -106,7 +106,6 @@ static enum kist_status read_lines(struct view body,
         const char *end = memchr(rest.data, '\n', rest.size);
         struct view line = {rest.data, end != NULL ? (size_t)(end - rest.data)
                                                    : rest.size};
-
         struct view json = json_text_trim(line);
 
         if (json.size > 0)

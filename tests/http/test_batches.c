@@ -304,3 +304,19 @@ Test(batches, no_operations_have_no_results)
     expect_status(200);
     expect_body("{\"results\":[]}");
 }
+
+/* The patches of a batch are parsed at once, so together they have a limit. */
+Test(batches, more_patches_than_a_value_may_be_long_are_named_as_such)
+{
+    const char *line =
+        text("{\"op\":\"patch\",\"key\":\"a\",\"patch\":[{\"op\":\"add\","
+             "\"path\":\"\",\"value\":\"%s\"}]}\n",
+             many(600000, 'x'));
+
+    ask("POST /batch", "Content-Type: application/x-ndjson\r\n",
+        text("%s%s%s", line, line, line));
+    expect_problem(413, "body-too-large");
+    expect_named("1048576");
+    expect_named("--max-json-bytes");
+    expect_nothing_stored();
+}
