@@ -2,6 +2,7 @@
 
 #include "api/api.h"
 #include "api/server.h"
+#include "base/clock.h"
 #include "base/loop.h"
 #include "service/maintenance.h"
 #include "service/metrics.h"
@@ -20,6 +21,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Told again after this, it ends at once. */
+#define INSIST_NS UINT64_C(1000000000)
+
 struct node {
     const struct settings_input *input;
     struct settings *settings;
@@ -32,6 +36,7 @@ struct node {
     struct commit_lane *lane;
     struct maintenance *maintenance;
     bool stopping;
+    uint64_t stopped_ns; /* When it was first told to stop. */
 
     struct store *store;
     struct commit *commit;
@@ -59,12 +64,16 @@ static void begin_stop(void *ctx, const char *signal)
 {
     struct node *node = ctx;
 
+    /* Ctrl-C reaches kistd twice, from the terminal and from its script. */
+    if (node->stopping && clock_mono_ns() - node->stopped_ns < INSIST_NS)
+        return;
     if (node->stopping) {
         log_why(node->log, LOG_WARN, "stop.forced",
                 "told to stop a second time");
         _exit(EXIT_FAILURE);
     }
     node->stopping = true;
+    node->stopped_ns = clock_mono_ns();
     atomic_store(&node->api.stopping, true); /* /readyz is 503 from here. */
     log_why(node->log, LOG_INFO, "stopping", signal);
     notify_tell(node->notify, NOTIFY_STOPPING, node->log);
