@@ -149,19 +149,17 @@ static void stop_accepting(struct server *server)
     close_listeners(server);
 }
 
-bool server_drain(struct server *server, uint64_t grace_ms)
+void server_drain(struct server *server)
 {
-    uint64_t deadline_ns = clock_mono_ns() + grace_ms * UINT64_C(1000000);
-
-    bool empty;
-
     /* A probe that comes now learns from /readyz why, not from a refusal. */
     atomic_store(&server->shared.api->stopping, true);
     for (size_t i = 0; i < server->nstarted; i++)
         http_loop_drain(server->loops[i]);
-    empty = census_wait_empty(server->shared.census, deadline_ns);
-    stop_accepting(server);
-    return empty;
+}
+
+bool server_await_drained(struct server *server, uint64_t deadline_ns)
+{
+    return census_wait_empty(server->shared.census, deadline_ns);
 }
 
 void server_close(struct server *server)

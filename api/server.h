@@ -33,11 +33,13 @@ KIST_CHECKED enum kist_status server_open(struct api *api,
 uint16_t server_port(const struct server *server, size_t i);
 
 /*
- * Answer what is in flight with Connection: close, close idle connections,
- * refuse new requests with 503; wait at most grace_ms, then stop listening.
- * True: nothing was cut short.
+ * From now on: answer what is in flight with Connection: close, close idle
+ * connections, refuse new requests with 503.
  */
-bool server_drain(struct server *server, uint64_t grace_ms);
+void server_drain(struct server *server);
+
+/* Wait until all are answered. False: not so at deadline_ns (monotonic). */
+bool server_await_drained(struct server *server, uint64_t deadline_ns);
 
 /* Ends every connection and loop, parked requests too. NULL is ok. */
 void server_close(struct server *server);

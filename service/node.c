@@ -21,8 +21,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Told again after this, it ends at once. */
+/* Told again after this, it waits for no request; how often it listens. */
 #define INSIST_NS UINT64_C(1000000000)
+#define LOOK_NS   UINT64_C(100000000)
 
 struct node {
     const struct settings_input *input;
@@ -37,6 +38,7 @@ struct node {
     struct maintenance *maintenance;
     bool stopping;
     uint64_t stopped_ns; /* When it was first told to stop. */
+    bool insisted;       /* Told again later: wait for no request. */
 
     struct store *store;
     struct commit *commit;
@@ -68,9 +70,10 @@ static void begin_stop(void *ctx, const char *signal)
     if (node->stopping && clock_mono_ns() - node->stopped_ns < INSIST_NS)
         return;
     if (node->stopping) {
-        log_why(node->log, LOG_WARN, "stop.forced",
-                "told to stop a second time");
-        _exit(EXIT_FAILURE);
+        log_why(node->log, LOG_WARN, "stop.insisted",
+                "told to stop a second time: cutting off what is in flight");
+        node->insisted = true;
+        return;
     }
     node->stopping = true;
     node->stopped_ns = clock_mono_ns();
@@ -292,6 +295,26 @@ enum kist_status node_open(const struct node_start *start,
     return status;
 }
 
+/* The loop has ended: who insists is heard between two looks. */
+static bool drain(struct node *node)
+{
+    uint64_t now_ns = clock_mono_ns();
+    uint64_t end_ns =
+        now_ns + node->settings->shutdown_grace_ms * UINT64_C(1000000);
+    bool drained = false;
+
+    server_drain(node->server);
+    while (!drained && !node->insisted && now_ns < end_ns) {
+        uint64_t next_ns = now_ns + LOOK_NS;
+
+        drained = server_await_drained(node->server,
+                                       next_ns < end_ns ? next_ns : end_ns);
+        signals_take(node->signals);
+        now_ns = clock_mono_ns();
+    }
+    return drained;
+}
+
 void node_run(struct node *node)
 {
     bool drained;
@@ -301,7 +324,7 @@ void node_run(struct node *node)
     notify_tell(node->notify, NOTIFY_READY, node->log);
     loop_run(node->loop);
 
-    drained = server_drain(node->server, node->settings->shutdown_grace_ms);
+    drained = drain(node);
     log_why(node->log, LOG_INFO, "stopped",
             drained ? "all requests were answered"
                     : "some requests were cut off");

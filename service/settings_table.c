@@ -41,7 +41,8 @@ static const struct setting rows[] = {
      RANGE(100, 5 * MINUTE),
      .description =
          "How long requests in flight may go on after SIGTERM before their "
-         "connections are closed. The default leaves time to sync and exit "
+         "connections are closed; a second SIGTERM (or Ctrl-C) a second "
+         "later closes them at once. The default leaves time to sync and exit "
          "within 10 seconds; above that, raise TimeoutStopSec or the like, "
          "too."},
     {.name = "log-level",

@@ -11,19 +11,31 @@ struct signals {
     struct loop_watch *watch;
 };
 
-static void on_signal(void *ctx, unsigned readiness)
+/* False: none is waiting. */
+static bool take_one(struct signals *signals)
 {
-    struct signals *signals = ctx;
     struct signalfd_siginfo info;
 
-    (void)readiness;
     if (read(signals->descriptor, &info, sizeof(info)) != sizeof(info))
-        return;
+        return false;
     if (info.ssi_signo == SIGHUP)
         signals->hooks.reload(signals->hooks.ctx);
     else
         signals->hooks.stop(signals->hooks.ctx,
                             info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    return true;
+}
+
+void signals_take(struct signals *signals)
+{
+    while (take_one(signals))
+        ;
+}
+
+static void on_signal(void *ctx, unsigned readiness)
+{
+    (void)readiness;
+    signals_take(ctx);
 }
 
 static void block_all(void)

@@ -25,6 +25,9 @@ KIST_CHECKED enum kist_status signals_open(struct loop *loop,
                                            const struct signals_hooks *hooks,
                                            struct signals **out_signals);
 
+/* Call the hooks for what has come, once the loop has ended. */
+void signals_take(struct signals *signals);
+
 /* The mask stays: a late signal must not end what is being closed. NULL is ok.
  */
 void signals_close(struct signals *signals);

@@ -96,7 +96,7 @@ Test(service, a_request_in_flight_is_finished_before_the_stop)
     hear();
     expect_status(201);
     expect_closed();
-    cr_expect(eq(int, kistd_stop(&scene.kistd), 0));
+    cr_expect(eq(int, kistd_end(&scene.kistd), 0));
     kistd_start(&scene.kistd, NULL);
     expect_value("/kv/a", "123");
 }
@@ -130,15 +130,20 @@ Test(service, a_hang_up_reloads_and_serves_on)
     expect_open();
 }
 
+static bool log_says(const char *event)
+{
+    struct blob log = kistd_log(&scene.kistd);
+    bool found = memmem(log.data, log.size, event, strlen(event)) != NULL;
+
+    blob_free(&log);
+    return found;
+}
+
 /* Until the log says so: the signal was taken. */
 static void await_stopping(void)
 {
     for (int i = 0; i < 1000; i++) {
-        struct blob log = kistd_log(&scene.kistd);
-        bool found = memmem(log.data, log.size, "\"stopping\"", 10) != NULL;
-
-        blob_free(&log);
-        if (found)
+        if (log_says("\"stopping\""))
             return;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
@@ -165,6 +170,38 @@ Test(service, a_probe_during_the_stop_learns_that_the_node_is_not_ready)
     ASK("GET /kv/a");
     expect_problem(503, "stopping");
     http_send_text(&slow, "3");
-    cr_expect(eq(int, kistd_stop(&scene.kistd), 0));
+    cr_expect(eq(int, kistd_end(&scene.kistd), 0));
     http_close(&slow);
+}
+
+Test(service, a_ctrl_c_that_comes_twice_is_one)
+{
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+              "Content-Length: 3\r\n\r\n");
+    hear();
+    expect_status(100);
+    kill(scene.kistd.pid, SIGINT);
+    kill(scene.kistd.pid, SIGTERM);
+    await_stopping();
+    http_send_text(&scene.http, "123");
+    hear();
+    expect_status(201);
+    cr_expect(eq(int, kistd_end(&scene.kistd), 0));
+}
+
+Test(service, a_stop_that_is_insisted_on_waits_for_nobody)
+{
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+              "Content-Length: 3\r\n\r\n");
+    hear();
+    expect_status(100);
+    kill(scene.kistd.pid, SIGTERM);
+    await_stopping();
+    /* Within its first second it may be the same Ctrl-C. */
+    for (int i = 0; i < 100 && kistd_runs(&scene.kistd); i++) {
+        kill(scene.kistd.pid, SIGTERM);
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    cr_expect(eq(int, kistd_end(&scene.kistd), 0));
+    cr_expect(log_says("\"stop.insisted\""));
 }
