@@ -39,7 +39,7 @@ static enum admission check_head(struct exchange *exchange, const char *method,
                       ->header_size;
 
     exchange->request.method = head_method(view_of(method));
-    head_begin(head, method, exchange->target, version);
+    head_begin(head, method, exchange->target, version, &exchange->joined);
     MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, read_field,
                                 head);
 

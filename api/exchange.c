@@ -54,6 +54,7 @@ static void give_back(struct exchange *exchange)
     };
 
     assert(exchange->body.data == NULL && exchange->response == NULL);
+    blob_free(&exchange->joined); /* Hardly any request has one. */
     blob_clear(&empty.decoded);
     blob_clear(&empty.field_text);
     blob_clear(&empty.members);

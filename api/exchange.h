@@ -60,6 +60,7 @@ struct exchange {
     unsigned target_fault;
     unsigned allowed; /* Methods, where there is an Allow to send. */
     struct blob decoded;
+    struct blob joined; /* Of headers that came in several lines. */
     char drawn_id[REQUEST_ID_SIZE];
 
     /* The body. */

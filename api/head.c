@@ -20,8 +20,7 @@ static const struct {
                     "A header that has a meaning here has control or "
                     "non-ASCII bytes."},
     [HEAD_TWICE] = {PROBLEM_INVALID_HEADER,
-                    "A header that has a meaning here is there more than "
-                    "once; send one, with its members divided by commas."},
+                    "A header that takes one value is there more than once."},
     [HEAD_HOST] = {PROBLEM_MALFORMED_REQUEST,
                    "HTTP/1.1 needs exactly one Host header."},
     [HEAD_LENGTH] = {PROBLEM_MALFORMED_REQUEST,
@@ -35,6 +34,8 @@ static const struct {
                              "HTTP/1.0 has no Transfer-Encoding."},
     [HEAD_SIZE] = {PROBLEM_HEAD_TOO_LARGE,
                    "The request head is larger than 28672 bytes."},
+    [HEAD_MEMORY] = {PROBLEM_BUSY,
+                     "There is no memory for the request head. Try again."},
 };
 
 enum problem head_fault_problem(enum head_fault fault)
@@ -109,9 +110,9 @@ static bool is_host(struct view text)
 }
 
 void head_begin(struct head *head, const char *method, struct view target,
-                const char *version)
+                const char *version, struct blob *joined)
 {
-    *head = (struct head){.start = method};
+    *head = (struct head){.start = method, .joined = joined};
     head->is_1_0 = strcmp(version, "HTTP/1.0") == 0;
     if (!head->is_1_0 && strcmp(version, "HTTP/1.1") != 0)
         fail(head, HEAD_VERSION);
@@ -162,14 +163,59 @@ static void read_host(struct head *head, struct view value)
         fail(head, HEAD_HOST);
 }
 
+/* Headers whose value is a list may come in several lines. */
+static const bool lists[HEADER_COUNT] = {
+    [HEADER_ACCEPT] = true,
+    [HEADER_IF_MATCH] = true,
+    [HEADER_IF_NONE_MATCH] = true,
+    [HEADER_PREFER] = true,
+};
+
+/*
+ * list becomes "list, more". The room for all is reserved at once, so that
+ * what was joined before stays where it is.
+ */
+static void join(struct head *head, struct view *list, struct view more)
+{
+    struct blob *joined = head->joined;
+    bool is_last = joined->size > 0 &&
+                   list->data + list->size == joined->data + joined->size;
+    size_t added = (is_last ? 0 : list->size) + 2 + more.size;
+
+    if (joined->data == NULL &&
+        blob_reserve_exactly(joined, HEAD_JOINED_MAX) != KIST_OK) {
+        fail(head, HEAD_MEMORY);
+        return;
+    }
+    if (added > HEAD_JOINED_MAX - joined->size) {
+        fail(head, HEAD_SIZE);
+        return;
+    }
+    if (!is_last) {
+        const char *start = joined->data + joined->size;
+
+        blob_append(joined, *list);
+        list->data = start;
+    }
+    blob_append_text(joined, ", ");
+    blob_append(joined, more);
+    list->size += 2 + more.size;
+}
+
 static void read_ours(struct head *head, enum request_header header,
                       struct view value)
 {
-    if (head->headers[header].data != NULL)
-        fail(head, HEAD_TWICE);
+    struct view *ours = &head->headers[header];
+
     if (!is_printable(value))
         fail(head, HEAD_VALUE);
-    head->headers[header] = view_trim(value);
+    value = view_trim(value);
+    if (ours->data == NULL)
+        *ours = value;
+    else if (lists[header])
+        join(head, ours, value);
+    else
+        fail(head, HEAD_TWICE);
 }
 
 void head_field(struct head *head, struct view name, struct view value)

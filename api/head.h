@@ -25,30 +25,38 @@
 /* libmicrohttpd has 32 KiB for a head and the answer's head together. */
 #define HEAD_SIZE_MAX (28 * 1024)
 
+/* What repeated headers may come to when they are joined. */
+#define HEAD_JOINED_MAX (2 * HEAD_SIZE_MAX)
+
 enum head_fault {
     HEAD_FINE,
     HEAD_LINE,    /* Folded, NUL, bare LF or CR, more than one space. */
     HEAD_VERSION, /* Not HTTP/1.0 or HTTP/1.1. */
     HEAD_NAME,    /* A header name that is no token. */
     HEAD_VALUE,   /* A header of ours with control or 8-bit bytes. */
-    HEAD_TWICE,   /* A header of ours more than once. */
+    HEAD_TWICE,   /* A header of ours more than once that is no list. */
     HEAD_HOST,    /* Missing, more than once, or not a host. */
     HEAD_LENGTH,  /* Content-Length: not one plain number. */
     HEAD_LENGTH_AND_CODING,
     HEAD_CODING,         /* A transfer coding other than one "chunked". */
     HEAD_CODING_TOO_OLD, /* Transfer-Encoding in HTTP/1.0. */
     HEAD_SIZE,           /* More than HEAD_SIZE_MAX. */
+    HEAD_MEMORY,         /* None for joining repeated headers. */
     HEAD_FAULTS
 };
 
 struct head {
-    /* The result, meaningful after head_end() said HEAD_FINE. */
+    /*
+     * The result, meaningful after head_end() said HEAD_FINE. A list that came
+     * in several lines (RFC 9110, 5.3) is one, and lies in *joined.
+     */
     struct view headers[HEADER_COUNT]; /* Trimmed; data NULL where absent. */
     uint64_t length;                   /* Content-Length, 0 without. */
     bool chunked;
     bool expects_continue;
 
     /* While reading. */
+    struct blob *joined;
     const char *start;
     const char *line_end; /* Where the line before ended. */
     enum head_fault fault;
@@ -58,9 +66,12 @@ struct head {
     unsigned codings;
 };
 
-/* The three parts of the request line, each ended by a NUL in place. */
+/*
+ * The three parts of the request line, each ended by a NUL in place. joined is
+ * empty and lives as long as the headers are used.
+ */
 void head_begin(struct head *head, const char *method, struct view target,
-                const char *version);
+                const char *version, struct blob *joined);
 void head_field(struct head *head, struct view name, struct view value);
 
 /* size: from the method's first byte to behind the empty line. */

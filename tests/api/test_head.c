@@ -13,6 +13,7 @@
 
 static struct {
     char bytes[2 * HEAD_SIZE_MAX];
+    struct blob joined;
     struct head head;
 } laid;
 
@@ -41,7 +42,8 @@ static enum head_fault read_head(const char *text)
     version = strrchr(method, ' ') + 1;
     target[-1] = '\0';
     version[-1] = '\0';
-    head_begin(&laid.head, method, view_of(target), version);
+    blob_free(&laid.joined);
+    head_begin(&laid.head, method, view_of(target), version, &laid.joined);
     for (line = cut_line(&at); *line != '\0'; line = cut_line(&at)) {
         char *colon = strchr(line, ':');
         char *value = colon + 1 + strspn(colon + 1, " \t");
@@ -101,7 +103,8 @@ Test(head, each_departure_has_its_fault)
          HEAD_CODING_TOO_OLD},
         {LINE HOST "Range: \x80\r\n\r\n", HEAD_VALUE},
         {LINE HOST "Prefer: a\x01\r\n\r\n", HEAD_VALUE},
-        {LINE HOST "Prefer: a\r\nprefer: b\r\n\r\n", HEAD_TWICE},
+        {LINE HOST "Range: a\r\nrange: b\r\n\r\n", HEAD_TWICE},
+        {LINE HOST "Prefer: a\r\nPrefer: \x01\r\n\r\n", HEAD_VALUE},
         {LINE HOST "X: a\rb\r\n\r\n", HEAD_LINE},
         {LINE "Host: a\n\r\n", HEAD_LINE},
         {LINE HOST "\n", HEAD_LINE},
@@ -118,13 +121,41 @@ Test(head, each_departure_has_its_fault)
     }
 }
 
+static bool is_header(enum request_header header, const char *text)
+{
+    return view_is(laid.head.headers[header], text);
+}
+
+Test(head, a_list_in_several_lines_is_one)
+{
+    cr_assert(read_head(LINE HOST "Prefer: a\r\nAccept: x/y\r\n"
+                                  "If-Match:  \"1\" \r\nprefer: b\r\n"
+                                  "Prefer: c\r\nACCEPT: z/*\r\n"
+                                  "Prefer:\r\nPrefer: d\r\n\r\n") == HEAD_FINE);
+    cr_expect(is_header(HEADER_PREFER, "a, b, c, , d"));
+    cr_expect(is_header(HEADER_ACCEPT, "x/y, z/*"));
+    cr_expect(is_header(HEADER_IF_MATCH, "\"1\""));
+}
+
+/* Two lists that grow in turn are copied each time. */
+Test(head, joining_has_an_end)
+{
+    char text[HEAD_SIZE_MAX] = LINE HOST;
+
+    for (int i = 0; i < 500; i++)
+        strcat(text, "Accept: a\r\nPrefer: b\r\n");
+    strcat(text, "\r\n");
+    cr_assert(read_head(text) == HEAD_SIZE);
+}
+
 Test(head, a_name_that_was_moved_by_folding_is_noticed)
 {
     static const char bytes[] = "GET\0/\0HTTP/1.1\0\0Hos\0 a\0\0 t\0\0\0\0Host";
     const char *start = bytes;
     struct head head;
 
-    head_begin(&head, start, (struct view){start + 4, 1}, start + 6);
+    head_begin(&head, start, (struct view){start + 4, 1}, start + 6,
+               &laid.joined);
     head_field(&head, (struct view){bytes + sizeof(bytes) - 5, 4},
                (struct view){bytes + 21, 1});
     cr_assert(head_end(&head, 30) == HEAD_LINE);
@@ -135,7 +166,8 @@ Test(head, a_value_that_was_cut_by_a_nul_is_noticed)
     static const char bytes[] = "GET\0/\0HTTP/1.1\0\0Host\0 a\0b\0\0\0\0";
     struct head head;
 
-    head_begin(&head, bytes, (struct view){bytes + 4, 1}, bytes + 6);
+    head_begin(&head, bytes, (struct view){bytes + 4, 1}, bytes + 6,
+               &laid.joined);
     head_field(&head, (struct view){bytes + 16, 4},
                (struct view){bytes + 22, 1});
     cr_assert(head_end(&head, sizeof(bytes) - 1) == HEAD_LINE);

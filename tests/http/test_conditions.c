@@ -110,6 +110,21 @@ Test(conditions, a_write_against_a_version_needs_another_one)
     expect_status(204);
 }
 
+/* RFC 9110, 5.3 */
+Test(conditions, a_list_of_versions_may_come_in_several_lines)
+{
+    const char *first = put("1");
+
+    ask("GET /kv/a",
+        text("If-None-Match: %s\r\nAccept: */*\r\nIf-None-Match: %s\r\n",
+             NO_SUCH_TAG, first),
+        NULL);
+    expect_status(304);
+    ask("PUT /kv/a",
+        text("If-Match: %s\r\nIf-Match: %s\r\n", first, NO_SUCH_TAG), "2");
+    expect_status(204);
+}
+
 Test(conditions, both_conditions_at_once_are_refused)
 {
     const char *first = put("1");
