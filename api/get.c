@@ -79,7 +79,7 @@ static void reply_part(struct request *request, unsigned code,
     if (status == KIST_OK) {
         item->record.type = json_text_type(part);
         entity_headers(request, &item->record);
-        reply_bytes(request, code, JSON_MEDIA_TYPE, &item->bytes, part);
+        reply_held(request, code, JSON_MEDIA_TYPE, &item->hold, part);
         return;
     }
     item_free(item);
@@ -142,8 +142,8 @@ static void reply_value(struct request *request, unsigned code,
     reply_header(request, "Accept-Ranges", "bytes");
     memcpy(media_type, record->media_type.data, record->media_type.size);
     media_type[record->media_type.size] = '\0';
-    reply_bytes(request, code, media_type, &item->bytes,
-                (struct view){record->value.data + first, (size_t)count});
+    reply_held(request, code, media_type, &item->hold,
+               (struct view){record->value.data + first, (size_t)count});
 }
 
 /* Only by name: curl's Accept of anything means the value itself. */

@@ -1,7 +1,7 @@
 /*
  * Headers are kept in the exchange until the response exists, because only
- * the call that ends the request knows its body. A body is never copied: the
- * memory that came with it is freed when libmicrohttpd is done with it.
+ * the call that ends the request knows its body. A body is never copied: what
+ * came with it is released when libmicrohttpd is done with it.
  */
 #include "api/reply.h"
 
@@ -157,10 +157,9 @@ static void reply_length(struct request *request, unsigned code, uint64_t size)
            0);
 }
 
-/* A large answer's memory, and the budget it counts against. */
+/* What keeps a large answer, and the budget it counts against. */
 struct counted {
-    void *data;
-    uint64_t size;
+    struct hold hold;
     struct budget *budget;
 };
 
@@ -168,20 +167,20 @@ static void free_counted(void *cls)
 {
     struct counted *counted = cls;
 
-    budget_give_back(counted->budget, counted->size);
-    free(counted->data);
+    budget_give_back(counted->budget, counted->hold.size);
+    hold_release(&counted->hold);
     free(counted);
 }
 
-/* NULL: no memory; data is still the caller's. */
-static struct counted *count_answer(struct request *request, void *data,
-                                    uint64_t size)
+/* NULL: no memory; what is held is still the caller's. */
+static struct counted *count_answer(struct request *request,
+                                    const struct hold *hold)
 {
     struct counted *counted = malloc(sizeof(*counted));
 
     if (counted != NULL)
         *counted = (struct counted){
-            data, size, &request->exchange->http_loop->shared->answer_memory};
+            *hold, &request->exchange->http_loop->shared->answer_memory};
     return counted;
 }
 
@@ -197,13 +196,13 @@ static bool take_budget(struct request *request, uint64_t size)
     return true;
 }
 
-static void reply_large(struct request *request, unsigned code, void *data,
-                        uint64_t memory, struct view body)
+static void reply_large(struct request *request, unsigned code,
+                        struct hold *hold, struct view body)
 {
     struct MHD_Response *response = NULL;
 
-    if (!take_budget(request, memory)) {
-        free(data);
+    if (!take_budget(request, hold->size)) {
+        hold_release(hold);
         request->exchange->nfields = 0;
         reply_problem(request, PROBLEM_BUSY,
                       "There is no memory for the answer now; body-memory "
@@ -211,46 +210,53 @@ static void reply_large(struct request *request, unsigned code, void *data,
         return;
     }
 
-    struct counted *counted = count_answer(request, data, memory);
+    struct counted *counted = count_answer(request, hold);
 
     if (counted != NULL)
         response = MHD_create_response_from_buffer_with_free_callback_cls(
             body.size, (void *)(uintptr_t)body.data, free_counted, counted);
     if (response == NULL) {
         budget_give_back(&request->exchange->http_loop->shared->answer_memory,
-                         memory);
+                         hold->size);
         free(counted);
-        free(data);
+        hold_release(hold);
     }
+    finish(request, code, response, body.size);
+}
+
+void reply_held(struct request *request, unsigned code, const char *media_type,
+                struct hold *hold, struct view body)
+{
+    struct hold held = *hold;
+    struct MHD_Response *response;
+
+    *hold = HOLD_NOTHING;
+    if (code != MHD_HTTP_NOT_MODIFIED) {
+        reply_header(request, "Content-Type", "%s", media_type);
+        add_safety(request);
+    }
+    if (code == MHD_HTTP_NOT_MODIFIED || request->method == METHOD_HEAD) {
+        hold_release(&held);
+        reply_length(request, code, body.size);
+        return;
+    }
+    if (held.size > SMALL_ANSWER) {
+        reply_large(request, code, &held, body);
+        return;
+    }
+    response = MHD_create_response_from_buffer_with_free_callback_cls(
+        body.size, (void *)(uintptr_t)body.data, held.release, held.memory);
+    if (response == NULL)
+        hold_release(&held);
     finish(request, code, response, body.size);
 }
 
 void reply_bytes(struct request *request, unsigned code, const char *media_type,
                  struct blob *owner, struct view body)
 {
-    void *data = owner->data;
-    uint64_t memory = owner->capacity;
-    struct MHD_Response *response;
+    struct hold hold = hold_blob(owner);
 
-    *owner = BLOB_EMPTY;
-    if (code != MHD_HTTP_NOT_MODIFIED) {
-        reply_header(request, "Content-Type", "%s", media_type);
-        add_safety(request);
-    }
-    if (code == MHD_HTTP_NOT_MODIFIED || request->method == METHOD_HEAD) {
-        free(data);
-        reply_length(request, code, body.size);
-        return;
-    }
-    if (memory > SMALL_ANSWER) {
-        reply_large(request, code, data, memory, body);
-        return;
-    }
-    response = MHD_create_response_from_buffer_with_free_callback_cls(
-        body.size, (void *)(uintptr_t)body.data, free, data);
-    if (response == NULL)
-        free(data);
-    finish(request, code, response, body.size);
+    reply_held(request, code, media_type, &hold, body);
 }
 
 void reply_static(struct request *request, unsigned code,

@@ -26,13 +26,17 @@ void reply_nothing(struct request *request);
 void reply_empty(struct request *request, unsigned code);
 
 /*
- * body lies inside *owner, whose memory is taken, also on failure. On HEAD
- * the headers go out as for GET, on 304 those without the type, and the memory
- * is freed at once. It counts against --body-memory above 64 KiB; if there is
- * none, the answer is 503, except to a request that is applied. Adds nosniff
- * and Content-Security-Policy: sandbox, since the bytes and their type may be a
- * client's.
+ * body lies in what *hold keeps, which is taken, also on failure, and released
+ * when the last byte is sent. On HEAD the headers go out as for GET, on 304
+ * those without the type, and it is released at once. It counts against
+ * --body-memory above 64 KiB; if there is none, the answer is 503, except to a
+ * request that is applied. Adds nosniff and Content-Security-Policy: sandbox,
+ * since the bytes and their type may be a client's.
  */
+void reply_held(struct request *request, unsigned code, const char *media_type,
+                struct hold *hold, struct view body);
+
+/* The same with a blob, which is taken, too. */
 void reply_bytes(struct request *request, unsigned code, const char *media_type,
                  struct blob *owner, struct view body);
 

@@ -231,6 +231,21 @@ void blob_printf(struct blob *blob, const char *format, ...)
     blob->size += (size_t)size;
 }
 
+struct hold hold_blob(struct blob *blob)
+{
+    struct hold hold = {blob->data, blob->capacity, free};
+
+    *blob = BLOB_EMPTY;
+    return hold;
+}
+
+void hold_release(struct hold *hold)
+{
+    if (hold->memory != NULL)
+        hold->release(hold->memory);
+    *hold = HOLD_NOTHING;
+}
+
 void blob_append_u16(struct blob *blob, uint16_t number)
 {
     blob_append_byte(blob, (char)(number >> 8));

@@ -5,7 +5,8 @@
  * it is appended to, and ends in blob_free(). Appending cannot be checked at
  * every line and stay readable, so failure sticks: after a failed append the
  * blob is `failed`, later appends do nothing, and the writer checks once,
- * before the bytes are used.
+ * before the bytes are used. A hold is what keeps finished bytes in memory,
+ * whoever else may hold them, too.
  */
 #ifndef KIST_BASE_BYTES_H
 #define KIST_BASE_BYTES_H
@@ -62,6 +63,22 @@ void blob_append(struct blob *blob, struct view bytes);
 void blob_append_text(struct blob *blob, const char *text);
 void blob_append_byte(struct blob *blob, char byte);
 void blob_printf(struct blob *blob, const char *format, ...) KIST_PRINTF(2, 3);
+
+/*
+ * A share in memory that is only read from now on: a blob's, all ours, or one
+ * that others have as well. Ends in hold_release(); may be copied, but only
+ * one copy is released.
+ */
+struct hold {
+    void *memory; /* NULL: nothing is held. */
+    size_t size;  /* Of the memory, which counts where memory is bounded. */
+    void (*release)(void *memory); /* Any thread. */
+};
+
+#define HOLD_NOTHING ((struct hold){0})
+
+struct hold hold_blob(struct blob *blob); /* Takes the memory. */
+void hold_release(struct hold *hold);     /* Leaves it empty. */
 
 /* Big-endian, so that bytewise order is numeric order. */
 void blob_append_u16(struct blob *blob, uint16_t number);

@@ -298,7 +298,7 @@ static struct view space_key(struct space_key *out, char space, struct view key)
 
 void item_free(struct item *item)
 {
-    blob_free(&item->bytes);
+    hold_release(&item->hold);
 }
 
 static void count_read(struct store *store, enum kist_status status,
@@ -316,22 +316,24 @@ enum kist_status store_get(struct store *store, struct view key,
 {
     uint64_t started_ns = clock_mono_ns();
     struct item item = {0};
+    struct blob bytes = BLOB_EMPTY;
     struct space_key space;
     enum kist_status status = KIST_READ_ONLY;
 
     pthread_rwlock_rdlock(&store->engine_lock);
     if (store->engine != NULL)
         status = store->engine->ops->get(
-            store->engine, space_key(&space, SPACE_RECORDS, key), &item.bytes);
+            store->engine, space_key(&space, SPACE_RECORDS, key), &bytes);
     pthread_rwlock_unlock(&store->engine_lock);
 
     if (status == KIST_OK)
-        status = record_decode(key, blob_view(&item.bytes), &item.record);
+        status = record_decode(key, blob_view(&bytes), &item.record);
     count_read(store, status, started_ns);
     if (status != KIST_OK) {
-        item_free(&item);
+        blob_free(&bytes);
         return status;
     }
+    item.hold = hold_blob(&bytes);
     *out_item = item;
     return KIST_OK;
 }

@@ -67,9 +67,9 @@ KIST_CHECKED enum kist_status store_open(const struct store_options *options,
 /* Every cursor was closed before. Takes NULL. */
 void store_close(struct store *store);
 
-/* A record and the memory it lies in. */
+/* A record and what keeps it in memory. */
 struct item {
-    struct blob bytes;
+    struct hold hold;
     struct record record;
 };
 

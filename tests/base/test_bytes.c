@@ -29,6 +29,29 @@ Test(bytes, an_exact_reservation_takes_what_was_counted)
     blob_free(&blob);
 }
 
+static void count_release(void *memory)
+{
+    ++*(unsigned *)memory;
+}
+
+Test(bytes, what_is_held_is_released_once)
+{
+    unsigned released = 0;
+    struct hold hold = {&released, sizeof(released), count_release};
+    struct blob blob = BLOB_EMPTY;
+
+    hold_release(&hold);
+    hold_release(&hold);
+    cr_assert(eq(uint, released, 1));
+
+    blob_append_text(&blob, "ours");
+    hold = hold_blob(&blob);
+    cr_assert(zero(ptr, blob.data));
+    cr_assert(ge(sz, hold.size, 4));
+    hold_release(&hold);
+    hold_release(&(struct hold){0});
+}
+
 Test(bytes, a_json_string_is_one_valid_line_whatever_the_bytes)
 {
     struct blob blob = BLOB_EMPTY;
