@@ -19,18 +19,23 @@ void decision_begin(struct decision *decision)
     decision->lease_ms = 0;
 }
 
-/* The stored or pending record of the write's key. Gives *out_item. */
+/*
+ * The stored or pending record of the write's key. Gives *out_item; what is
+ * pending lies in the batch until that grows.
+ */
 static enum kist_status find_current(struct decision *decision,
                                      struct write *write, struct item *out_item)
 {
+    struct engine_place place;
     struct view pending;
 
-    write->on_pending = overlay_find(&decision->overlay, write->key, &pending);
+    write->on_pending = overlay_find(&decision->overlay, write->key, &place);
     if (!write->on_pending)
         return store_get(decision->store, write->key, out_item);
-    if (pending.size == 0)
+    if (place.size == 0)
         return KIST_NOT_FOUND;
-    *out_item = (struct item){0}; /* The overlay owns the bytes. */
+    *out_item = (struct item){0};
+    pending = engine_batch_at(&decision->batch, place);
     return record_decode(write->key, pending, &out_item->record);
 }
 
@@ -45,29 +50,38 @@ static enum kist_status keep_whole(struct decision *decision,
     return KIST_NO_MEMORY;
 }
 
-/* Enter the outcome into batch and overlay, or leave no trace of it. */
+/*
+ * Enter the outcome into batch and overlay, or leave no trace of it. next may
+ * have bytes of old, which may lie in the batch: it is encoded before that
+ * grows.
+ */
 static enum kist_status enter(struct decision *decision, struct write *write,
                               const struct record *old,
                               const struct record *next)
 {
     struct engine_mark mark = engine_batch_mark(&decision->batch);
-    struct blob encoded = BLOB_EMPTY;
+    struct engine_place place = {0};
+    bool erased = next == NULL || next->tombstone;
     enum kist_status status;
 
+    blob_clear(&decision->encoded);
+    if (!erased)
+        record_encode(write->key, next, &decision->encoded);
+    if (decision->encoded.failed)
+        return KIST_NO_MEMORY;
     if (old != NULL && old->expiry_ms != 0)
         store_batch_unexpire(&decision->batch, write->key, old->expiry_ms);
-    if (next == NULL || next->tombstone)
+    if (erased)
         store_batch_erase(&decision->batch, write->key);
     else
-        store_batch_put(&decision->batch, write->key, next, &encoded);
-    decision->work += encoded.size;
+        place = store_batch_put(&decision->batch, write->key,
+                                blob_view(&decision->encoded), next->expiry_ms);
+    decision->work += place.size;
     status = keep_whole(decision, mark);
-    if (status != KIST_OK) {
-        blob_free(&encoded);
+    if (status != KIST_OK)
         return status;
-    }
 
-    status = overlay_set(&decision->overlay, write->key, &encoded);
+    status = overlay_set(&decision->overlay, write->key, place);
     if (status != KIST_OK)
         engine_batch_rewind(&decision->batch, mark);
     else
@@ -215,12 +229,15 @@ void decision_end(struct decision *decision)
     overlay_clear(&decision->overlay);
     if (decision->batch.bytes.capacity > KEPT_BYTES)
         engine_batch_free(&decision->batch);
+    if (decision->encoded.capacity > KEPT_BYTES)
+        blob_free(&decision->encoded);
 }
 
 void decision_free(struct decision *decision)
 {
-    overlay_clear(&decision->overlay);
+    overlay_free(&decision->overlay);
     engine_batch_free(&decision->batch);
+    blob_free(&decision->encoded);
 }
 
 static void fail_write(struct write *write, enum kist_status status)

@@ -18,6 +18,7 @@ struct decision {
 
     struct engine_batch batch;
     struct overlay overlay;
+    struct blob encoded;   /* The record at work. */
     uint64_t work;         /* Bytes of records read and made. */
     size_t writes;         /* That the batch holds. */
     uint64_t now_ms;       /* One wall time for the whole batch. */

@@ -38,10 +38,20 @@ static void append(struct engine_batch *batch, bool is_delete, struct view key,
     batch->count++;
 }
 
-void engine_batch_put(struct engine_batch *batch, struct view key,
-                      struct view value)
+struct engine_place engine_batch_put(struct engine_batch *batch,
+                                     struct view key, struct view value)
 {
     append(batch, false, key, value);
+    if (batch->bytes.failed)
+        return (struct engine_place){0};
+    return (struct engine_place){batch->bytes.size - value.size, value.size};
+}
+
+struct view engine_batch_at(const struct engine_batch *batch,
+                            struct engine_place place)
+{
+    assert(place.offset + place.size <= batch->bytes.size);
+    return (struct view){batch->bytes.data + place.offset, place.size};
 }
 
 void engine_batch_delete(struct engine_batch *batch, struct view key)

@@ -38,6 +38,12 @@ struct engine_operation {
     struct view value; /* Empty for a delete. */
 };
 
+/* Where a value lies in a batch, which may move as it grows. */
+struct engine_place {
+    size_t offset;
+    size_t size;
+};
+
 struct engine_mark {
     size_t size;
     size_t count;
@@ -45,8 +51,10 @@ struct engine_mark {
 
 void engine_batch_free(struct engine_batch *batch);
 void engine_batch_clear(struct engine_batch *batch);
-void engine_batch_put(struct engine_batch *batch, struct view key,
-                      struct view value);
+struct engine_place engine_batch_put(struct engine_batch *batch,
+                                     struct view key, struct view value);
+struct view engine_batch_at(const struct engine_batch *batch,
+                            struct engine_place place);
 void engine_batch_delete(struct engine_batch *batch, struct view key);
 struct engine_mark engine_batch_mark(const struct engine_batch *batch);
 void engine_batch_rewind(struct engine_batch *batch, struct engine_mark mark);

@@ -1,107 +1,141 @@
 /*
- * A slot a key, in a hash table; on each slot a stack of entries, and one list
- * of all entries from newest to oldest. Taking back pops entries and leaves
- * the slots, so it allocates nothing and cannot fail.
+ * A hash table whose entries lie in one array, in the order in which they were
+ * made. An entry is put at the front of its chain, so the first one found for
+ * a key is its newest, and the last one of the array can always be taken back
+ * by making the next one the front again. No write costs an allocation.
  */
 #include "storage/overlay.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-/* A failed insertion is reported by the slot, instead of exit(). */
-#define HASH_NONFATAL_OOM         1
-#define uthash_nonfatal_oom(slot) ((slot)->lost = true)
-#include <uthash.h>
-
-struct overlay_slot {
-    struct view key;
-    struct overlay_entry *top; /* NULL: every entry was taken back. */
-    bool lost;
-    UT_hash_handle hh;
+enum {
+    FIRST_CAPACITY = 256,
+    KEPT_CAPACITY = 16384, /* What one batch may leave for the next one. */
 };
+
+#define NONE UINT32_MAX
 
 struct overlay_entry {
-    struct blob record;
-    struct overlay_slot *slot;
-    struct overlay_entry *below; /* The same key's entry before this one. */
-    struct overlay_entry *older; /* Any key's entry before this one. */
+    struct view key;
+    struct engine_place record;
+    uint32_t hash;
+    uint32_t next; /* In the chain: an older entry. */
 };
 
-static struct overlay_slot *find(const struct overlay *overlay, struct view key)
+static uint32_t hash_of(const struct overlay *overlay, struct view key)
 {
-    struct overlay_slot *slot;
-
-    HASH_FIND(hh, overlay->slots, key.data, key.size, slot);
-    return slot;
+    return (uint32_t)siphash(overlay->secret, key);
 }
 
-static struct overlay_slot *make_slot(struct overlay *overlay, struct view key)
+static uint32_t *chain_of(const struct overlay *overlay, uint32_t hash)
 {
-    struct overlay_slot *slot = calloc(1, sizeof(*slot));
+    return &overlay->chains[hash & (2 * overlay->capacity - 1)];
+}
 
-    if (slot == NULL)
-        return NULL;
-    slot->key = key;
-    HASH_ADD_KEYPTR(hh, overlay->slots, slot->key.data, slot->key.size, slot);
-    if (!slot->lost)
-        return slot;
-    free(slot);
-    return NULL;
+static void link_entry(struct overlay *overlay, size_t i)
+{
+    struct overlay_entry *entry = &overlay->entries[i];
+    uint32_t *chain = chain_of(overlay, entry->hash);
+
+    entry->next = *chain;
+    *chain = (uint32_t)i;
+}
+
+static void replace_chains(struct overlay *overlay, uint32_t *chains,
+                           size_t capacity)
+{
+    free(overlay->chains);
+    overlay->chains = chains;
+    overlay->capacity = capacity;
+    for (size_t i = 0; i < 2 * capacity; i++)
+        chains[i] = NONE;
+    for (size_t i = 0; i < overlay->count; i++)
+        link_entry(overlay, i);
+}
+
+static enum kist_status grow(struct overlay *overlay)
+{
+    size_t capacity = 2 * overlay->capacity;
+    struct overlay_entry *entries;
+    uint32_t *chains;
+
+    if (capacity == 0) {
+        capacity = FIRST_CAPACITY;
+        overlay->secret = siphash_process_key();
+    }
+    if (capacity > UINT32_MAX / 2)
+        return KIST_NO_MEMORY;
+    entries = realloc(overlay->entries, capacity * sizeof(*entries));
+    if (entries == NULL)
+        return KIST_NO_MEMORY;
+    overlay->entries = entries;
+    chains = malloc(2 * capacity * sizeof(*chains));
+    if (chains == NULL)
+        return KIST_NO_MEMORY;
+    replace_chains(overlay, chains, capacity);
+    return KIST_OK;
 }
 
 enum kist_status overlay_set(struct overlay *overlay, struct view key,
-                             struct blob *record)
+                             struct engine_place record)
 {
-    struct overlay_entry *entry = calloc(1, sizeof(*entry));
-    struct overlay_slot *slot = find(overlay, key);
+    size_t i = overlay->count;
 
-    if (slot == NULL)
-        slot = make_slot(overlay, key);
-    if (entry == NULL || slot == NULL) {
-        blob_free(record);
-        free(entry);
+    if (i == overlay->capacity && grow(overlay) != KIST_OK)
         return KIST_NO_MEMORY;
-    }
-    *entry = (struct overlay_entry){*record, slot, slot->top, overlay->newest};
-    *record = BLOB_EMPTY;
-    slot->top = entry;
-    overlay->newest = entry;
+    overlay->entries[i] = (struct overlay_entry){
+        .key = key,
+        .record = record,
+        .hash = hash_of(overlay, key),
+    };
+    link_entry(overlay, i);
     overlay->count++;
     return KIST_OK;
 }
 
 bool overlay_find(const struct overlay *overlay, struct view key,
-                  struct view *out_record)
+                  struct engine_place *out_record)
 {
-    struct overlay_slot *slot = find(overlay, key);
+    uint32_t hash, at;
 
-    if (slot == NULL || slot->top == NULL)
+    if (overlay->count == 0)
         return false;
-    *out_record = blob_view(&slot->top->record);
-    return true;
+    hash = hash_of(overlay, key);
+    at = *chain_of(overlay, hash);
+    while (at != NONE) {
+        const struct overlay_entry *entry = &overlay->entries[at];
+
+        if (entry->hash == hash && view_equal(entry->key, key)) {
+            *out_record = entry->record;
+            return true;
+        }
+        at = entry->next;
+    }
+    return false;
 }
 
 void overlay_rewind(struct overlay *overlay, size_t count)
 {
     assert(count <= overlay->count);
     while (overlay->count > count) {
-        struct overlay_entry *entry = overlay->newest;
+        const struct overlay_entry *entry = &overlay->entries[--overlay->count];
 
-        entry->slot->top = entry->below;
-        overlay->newest = entry->older;
-        overlay->count--;
-        blob_free(&entry->record);
-        free(entry);
+        *chain_of(overlay, entry->hash) = entry->next;
     }
 }
 
 void overlay_clear(struct overlay *overlay)
 {
-    struct overlay_slot *slot, *next;
+    if (overlay->capacity > KEPT_CAPACITY)
+        overlay_free(overlay);
+    else
+        overlay_rewind(overlay, 0);
+}
 
-    overlay_rewind(overlay, 0);
-    HASH_ITER (hh, overlay->slots, slot, next) {
-        HASH_DEL(overlay->slots, slot);
-        free(slot);
-    }
+void overlay_free(struct overlay *overlay)
+{
+    free(overlay->entries);
+    free(overlay->chains);
+    *overlay = (struct overlay){0};
 }

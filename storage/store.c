@@ -352,19 +352,17 @@ static struct view expiry_key(struct space_key *out, struct view key,
     return (struct view){out->bytes, out->size};
 }
 
-void store_batch_put(struct engine_batch *batch, struct view key,
-                     const struct record *record, struct blob *out_encoded)
+struct engine_place store_batch_put(struct engine_batch *batch, struct view key,
+                                    struct view encoded, uint64_t expiry_ms)
 {
     struct space_key space;
+    struct engine_place place =
+        engine_batch_put(batch, space_key(&space, SPACE_RECORDS, key), encoded);
 
-    record_encode(key, record, out_encoded);
-    if (out_encoded->failed)
-        batch->bytes.failed = true;
-    engine_batch_put(batch, space_key(&space, SPACE_RECORDS, key),
-                     blob_view(out_encoded));
-    if (record->expiry_ms != 0)
-        engine_batch_put(batch, expiry_key(&space, key, record->expiry_ms),
+    if (expiry_ms != 0)
+        engine_batch_put(batch, expiry_key(&space, key, expiry_ms),
                          (struct view){0});
+    return place;
 }
 
 void store_batch_unexpire(struct engine_batch *batch, struct view key,

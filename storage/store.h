@@ -84,12 +84,12 @@ KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
                                         struct item *out_item);
 
 /*
- * A batch's operations for one key. store_batch_put() gives the encoded record
- * in *out_encoded. An expiry is entered for the sweep with the record that
- * has it; when that record goes, store_batch_unexpire() takes it out.
+ * A batch's operations for one key. store_batch_put() says where the encoded
+ * record lies. An expiry is entered for the sweep with the record that has it;
+ * when that record goes, store_batch_unexpire() takes it out.
  */
-void store_batch_put(struct engine_batch *batch, struct view key,
-                     const struct record *record, struct blob *out_encoded);
+struct engine_place store_batch_put(struct engine_batch *batch, struct view key,
+                                    struct view encoded, uint64_t expiry_ms);
 void store_batch_erase(struct engine_batch *batch, struct view key);
 void store_batch_unexpire(struct engine_batch *batch, struct view key,
                           uint64_t expiry_ms);

@@ -17,7 +17,6 @@ OUTSIDE = {"cli": {"base", "cli"}}  # The command speaks HTTP only.
 
 OWNERS = {  # Regular expressions of paths.
     "uv.h": r"base/",
-    "uthash.h": r"storage/",
     "xxhash.h": r"storage/",
     "leveldb/c.h": r"storage/engine_leveldb\w*\.c",
     "rocksdb/c.h": r"storage/engine_rocksdb\w*\.c",

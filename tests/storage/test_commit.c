@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct node node;
 
@@ -106,6 +107,34 @@ Test(commit, edits_of_one_turn_see_each_other_in_order)
         cr_expect(eq(int, bytes[i], 'a' + (int)i));
     cr_assert(node_has(&node, "n", "j"));
     cr_assert(eq(u64, counter_read(&commit_stats(node.commit)->batches), 1));
+}
+
+/* Changes when the value ends and keeps its bytes where they lie. */
+static enum kist_status
+postpone(struct write *write, const struct record *current, struct record *next)
+{
+    (void)write;
+    next->expiry_ms = current->expiry_ms + 1000;
+    return KIST_OK;
+}
+
+/* The record lies in the batch that grows when the next one is added. */
+Test(commit, a_write_may_keep_the_bytes_of_the_one_before_it)
+{
+    enum { COUNT = 200 };
+    static char key[STORE_KEY_MAX + 1];
+    struct write writes[COUNT];
+    struct commit_group group = {.writes = writes, .count = COUNT, .bytes = 10};
+
+    memset(key, 'k', STORE_KEY_MAX);
+    writes[0] = node_put(key, "colour");
+    writes[0].next.expiry_ms = clock_wall_ms() + 1000000;
+    for (size_t i = 1; i < COUNT; i++)
+        writes[i] = (struct write){.key = view_of(key), .edit = postpone};
+    node_commit(&node, (struct commit_group *const[]){&group}, 1);
+    for (size_t i = 0; i < COUNT; i++)
+        cr_expect(writes[i].status == KIST_OK, "write %zu", i);
+    cr_expect(node_has(&node, key, "colour"));
 }
 
 Test(commit, an_atomic_group_that_fails_leaves_no_trace)

@@ -6,33 +6,35 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct overlay overlay; /* A test is a process of its own. */
+/* A test is a process of its own. */
+static struct overlay overlay;
+static struct engine_batch batch;
 
 static void tear_down(void)
 {
-    overlay_clear(&overlay);
+    overlay_free(&overlay);
+    engine_batch_free(&batch);
 }
 
 TestSuite(overlay, .fini = tear_down, .timeout = 10);
 
 static void set(const char *key, const char *bytes)
 {
-    struct blob record = BLOB_EMPTY;
+    struct engine_place place =
+        engine_batch_put(&batch, view_of(key), view_of(bytes));
 
-    blob_append_text(&record, bytes);
-    cr_assert(overlay_set(&overlay, view_of(key), &record) == KIST_OK);
-    cr_expect(record.data == NULL, "taken");
+    cr_assert(overlay_set(&overlay, view_of(key), place) == KIST_OK);
 }
 
 /* bytes: NULL where the key was not set. */
 static void expect(const char *key, const char *bytes)
 {
-    struct view found;
+    struct engine_place found;
     bool has = overlay_find(&overlay, view_of(key), &found);
 
     cr_assert(eq(int, has, bytes != NULL), "%s", key);
     if (has)
-        cr_expect(view_is(found, bytes), "%s", key);
+        cr_expect(view_is(engine_batch_at(&batch, found), bytes), "%s", key);
 }
 
 Test(overlay, the_last_entry_of_a_key_counts)
@@ -57,11 +59,9 @@ Test(overlay, an_empty_record_says_that_there_is_none)
 
 Test(overlay, keys_are_compared_by_all_their_bytes)
 {
-    struct blob record = BLOB_EMPTY;
-    struct view found;
+    struct engine_place record = {0}, found;
 
-    blob_append_text(&record, "1");
-    cr_assert(overlay_set(&overlay, VIEW_LITERAL("a\0b"), &record) == KIST_OK);
+    cr_assert(overlay_set(&overlay, VIEW_LITERAL("a\0b"), record) == KIST_OK);
     cr_expect(not(overlay_find(&overlay, VIEW_LITERAL("a\0c"), &found)));
     cr_expect(not(overlay_find(&overlay, VIEW_LITERAL("a"), &found)));
     cr_expect(overlay_find(&overlay, VIEW_LITERAL("a\0b"), &found));

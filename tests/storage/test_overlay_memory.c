@@ -1,9 +1,8 @@
 /*
  * An overlay without memory: the entry that failed left no trace, those
- * before it are there, and what was taken is freed.
+ * before it are there, and all is freed.
  */
 #include "storage/overlay.h"
-#include "storage/record.h"
 #include "tests/api/allocation.h"
 
 #include <criterion/criterion.h>
@@ -13,39 +12,26 @@
 
 TestSuite(overlay_memory, .timeout = 20);
 
-enum { KEYS = 200 }; /* Enough for the table to grow several times. */
+enum { KEYS = 600 }; /* Enough for the table to grow several times. */
+
+enum { OLD, NEW, LATE, NOWHERE };
 
 static char keys[KEYS][8];
 
-static enum kist_status set(struct overlay *overlay, size_t i,
-                            const char *bytes)
+static enum kist_status set(struct overlay *overlay, size_t i, size_t place)
 {
-    const struct record record = {.value = view_of(bytes)};
-    struct blob encoded = BLOB_EMPTY;
-    enum kist_status status;
-
-    record_encode(view_of(keys[i]), &record, &encoded);
-    if (encoded.failed) {
-        blob_free(&encoded);
-        return KIST_NO_MEMORY;
-    }
-    status = overlay_set(overlay, view_of(keys[i]), &encoded);
-    cr_expect(encoded.data == NULL, "key %zu", i);
-    return status;
+    return overlay_set(overlay, view_of(keys[i]),
+                       (struct engine_place){place, 1});
 }
 
-/* bytes: NULL where the key must not be set. */
-static void expect(const struct overlay *overlay, size_t i, const char *bytes)
+/* place: NOWHERE where the key must not be set. */
+static void expect(const struct overlay *overlay, size_t i, size_t place)
 {
-    struct record record;
-    struct view found;
+    struct engine_place found = {NOWHERE, 0};
     bool has = overlay_find(overlay, view_of(keys[i]), &found);
 
-    cr_expect(eq(int, has, bytes != NULL), "key %zu", i);
-    if (!has || bytes == NULL)
-        return;
-    cr_expect(record_decode(view_of(keys[i]), found, &record) == KIST_OK);
-    cr_expect(view_is(record.value, bytes), "key %zu", i);
+    cr_expect(eq(int, has, place != NOWHERE), "key %zu", i);
+    cr_expect(eq(sz, found.offset, place), "key %zu", i);
 }
 
 /* Each key is set twice in a row; the n-th allocation from here fails. */
@@ -58,7 +44,7 @@ static void fail_at(unsigned nth, enum allocation_failure failure,
 
     allocation_arm(nth, failure);
     for (; sets < 2 * KEYS && status == KIST_OK; sets++)
-        status = set(&overlay, sets / 2, sets % 2 == 0 ? "old" : "new");
+        status = set(&overlay, sets / 2, sets % 2 == 0 ? OLD : NEW);
     *out_fired = allocation_disarm();
     cr_expect(eq(int, status, *out_fired ? KIST_NO_MEMORY : KIST_OK));
     if (status != KIST_OK)
@@ -66,15 +52,15 @@ static void fail_at(unsigned nth, enum allocation_failure failure,
     cr_expect(eq(sz, overlay.count, sets));
     for (size_t i = 0; i < KEYS; i++)
         expect(&overlay, i,
-               2 * i + 1 < sets ? "new"
-               : 2 * i < sets   ? "old"
-                                : NULL);
+               2 * i + 1 < sets ? NEW
+               : 2 * i < sets   ? OLD
+                                : NOWHERE);
 
-    cr_expect(eq(int, set(&overlay, KEYS - 1, "late"), KIST_OK));
-    expect(&overlay, KEYS - 1, "late");
+    cr_expect(eq(int, set(&overlay, KEYS - 1, LATE), KIST_OK));
+    expect(&overlay, KEYS - 1, LATE);
     overlay_rewind(&overlay, sets / 2);
-    expect(&overlay, 0, sets >= 4 ? "new" : sets >= 2 ? "old" : NULL);
-    overlay_clear(&overlay);
+    expect(&overlay, 0, sets >= 4 ? NEW : sets >= 2 ? OLD : NOWHERE);
+    overlay_free(&overlay);
     cr_expect(eq(long, allocation_live(), 0), "allocation %u", nth);
 }
 
