@@ -7,6 +7,7 @@
 
 enum {
     CHECK_INTERVAL_MS = 1000,
+    CARE_INTERVAL_MS = 1000,
     STOP_POLL_MS = 5,
 };
 
@@ -18,12 +19,43 @@ struct maintenance {
     struct loop_timer *watchdog_timer; /* NULL: there is no watchdog. */
     struct loop_work check;
     bool checking;
+    struct loop_timer *care_timer;
+    struct loop_work care; /* Of the files of large values. */
+    bool caring;
     bool stopping;
 };
 
 static void run_check(struct loop_work *work)
 {
     store_check(OWNER(work, struct maintenance, check)->parts.store);
+}
+
+/* Beside the check, because removing large files takes long. */
+static void run_care(struct loop_work *work)
+{
+    struct maintenance *maintenance = OWNER(work, struct maintenance, care);
+
+    large_tend(store_large(maintenance->parts.store));
+}
+
+static void care_done(struct loop_work *work)
+{
+    struct maintenance *maintenance = OWNER(work, struct maintenance, care);
+
+    maintenance->caring = false;
+    if (!maintenance->stopping)
+        loop_timer_set(maintenance->care_timer, CARE_INTERVAL_MS);
+}
+
+static void start_care(void *ctx)
+{
+    struct maintenance *maintenance = ctx;
+
+    maintenance->care = (struct loop_work){run_care, care_done};
+    maintenance->caring =
+        loop_work(maintenance->parts.loop, &maintenance->care) == KIST_OK;
+    if (!maintenance->caring)
+        loop_timer_set(maintenance->care_timer, CARE_INTERVAL_MS);
 }
 
 static void check_done(struct loop_work *work)
@@ -59,7 +91,8 @@ static void finish_stop(void *ctx)
 {
     struct maintenance *maintenance = ctx;
 
-    if (maintenance->checking || !sweep_idle(maintenance->sweep) ||
+    if (maintenance->checking || maintenance->caring ||
+        !sweep_idle(maintenance->sweep) ||
         !commit_lane_idle(maintenance->parts.lane))
         loop_timer_set(maintenance->stop_timer, STOP_POLL_MS);
     else
@@ -73,6 +106,9 @@ static enum kist_status open_timers(struct maintenance *maintenance)
                                               &maintenance->check_timer);
 
     if (status == KIST_OK)
+        status = loop_timer_open(loop, start_care, maintenance,
+                                 &maintenance->care_timer);
+    if (status == KIST_OK)
         status = loop_timer_open(loop, finish_stop, maintenance,
                                  &maintenance->stop_timer);
     if (status == KIST_OK && maintenance->parts.notify->watchdog_ms > 0)
@@ -81,6 +117,7 @@ static enum kist_status open_timers(struct maintenance *maintenance)
     if (status != KIST_OK)
         return status;
     loop_timer_set(maintenance->check_timer, CHECK_INTERVAL_MS);
+    loop_timer_set(maintenance->care_timer, CARE_INTERVAL_MS);
     if (maintenance->watchdog_timer != NULL)
         loop_timer_set(maintenance->watchdog_timer, 0);
     return KIST_OK;
@@ -111,7 +148,9 @@ void maintenance_stop(struct maintenance *maintenance)
 {
     maintenance->stopping = true;
     sweep_stop(maintenance->sweep);
+    large_stop(store_large(maintenance->parts.store));
     loop_timer_stop(maintenance->check_timer);
+    loop_timer_stop(maintenance->care_timer);
     finish_stop(maintenance);
 }
 
@@ -120,6 +159,7 @@ void maintenance_close(struct maintenance *maintenance)
     if (maintenance == NULL)
         return;
     loop_timer_close(maintenance->check_timer);
+    loop_timer_close(maintenance->care_timer);
     loop_timer_close(maintenance->stop_timer);
     loop_timer_close(maintenance->watchdog_timer);
     sweep_close(maintenance->sweep);

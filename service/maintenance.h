@@ -1,6 +1,7 @@
 /*
  * maintenance - what a node does by the clock: look at the disk each second,
- * sweep expired keys, feed the service manager's watchdog.
+ * remove the files of large values that went, sweep expired keys, feed the
+ * service manager's watchdog.
  *
  * Threads: the loop it was opened on, or the one that opens before it runs.
  */

@@ -172,7 +172,7 @@ static enum engine_sync decide_groups(struct decision *decision,
         list_append(out_decided, group);
     }
     decision_seal(decision);
-    return sync;
+    return decision_sync(decision) == ENGINE_SYNC ? ENGINE_SYNC : sync;
 }
 
 static void commit_batch(struct commit *commit, struct group_list *waiting)

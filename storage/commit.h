@@ -41,6 +41,13 @@ struct write {
     bool unchanged;
 
     /*
+     * For edit, which gets a large value of up to so many bytes as bytes, and
+     * is not called for a larger one: KIST_TOO_LARGE. 0: it gets the record as
+     * it is, and may hand its reference on in next.
+     */
+    uint64_t load_limit;
+
+    /*
      * The sweep's (storage/sweep.c), instead of all that: take the record out
      * if it is dead by now, and the sweep's entry at next.expiry_ms.
      */

@@ -1,5 +1,7 @@
 #include "storage/cursor.h"
 
+#include "storage/large_entry.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +17,18 @@ struct cursor {
 enum kist_status cursor_open(struct store *store, enum cursor_space space,
                              struct cursor **out_cursor)
 {
+    static const char spaces[] = {
+        [CURSOR_RECORDS] = 'k',
+        [CURSOR_EXPIRIES] = 'x',
+        [CURSOR_LARGE] = LARGE_ENTRY_SPACE,
+    };
     struct cursor *cursor = calloc(1, sizeof(*cursor));
     struct engine *engine;
     enum kist_status status = KIST_NO_MEMORY;
 
     if (cursor == NULL)
         return KIST_NO_MEMORY;
-    cursor->space = space == CURSOR_RECORDS ? 'k' : 'x';
+    cursor->space = spaces[space];
     if (blob_reserve(&cursor->bound, STORE_KEY_MAX + 16) != KIST_OK)
         goto fail;
 
@@ -102,6 +109,11 @@ bool cursor_key(const struct cursor *cursor, struct view *out_key)
         return false;
     *out_key = view_from(key, 1);
     return true;
+}
+
+struct view cursor_value(const struct cursor *cursor)
+{
+    return cursor->ops->value(cursor->iterator);
 }
 
 enum kist_status cursor_record(const struct cursor *cursor,

@@ -13,6 +13,7 @@
 enum cursor_space {
     CURSOR_RECORDS,  /* Keys as clients know them. */
     CURSOR_EXPIRIES, /* 8 bytes of expiry, then the key. */
+    CURSOR_LARGE,    /* Files of large values: LARGE_ID_SIZE bytes. */
 };
 
 struct cursor;
@@ -31,6 +32,9 @@ void cursor_previous(struct cursor *cursor);
 
 /* False at the end. *out_key is borrowed until the cursor moves. */
 KIST_CHECKED bool cursor_key(const struct cursor *cursor, struct view *out_key);
+
+/* The bytes here, borrowed alike: of CURSOR_LARGE the key that it is of. */
+struct view cursor_value(const struct cursor *cursor);
 
 /* The record here (CURSOR_RECORDS), borrowed alike; dead ones, too. */
 KIST_CHECKED enum kist_status cursor_record(const struct cursor *cursor,

@@ -1,6 +1,7 @@
 #include "storage/decide.h"
 
 #include "base/clock.h"
+#include "storage/large_entry.h"
 
 /* Memory that a batch may leave behind for the next one. */
 #define KEPT_BYTES (1u << 20)
@@ -14,6 +15,7 @@ void decision_begin(struct decision *decision)
     engine_batch_clear(&decision->batch);
     decision->work = 0;
     decision->writes = 0;
+    decision->drops = 0;
     decision->now_ms = clock_wall_ms();
     decision->newest = VERSION_NONE;
     decision->lease_ms = 0;
@@ -50,6 +52,33 @@ static enum kist_status keep_whole(struct decision *decision,
     return KIST_NO_MEMORY;
 }
 
+/* Whether the record, if there is one, has a file, and which. */
+static bool get_file(const struct record *record, struct large_reference *out)
+{
+    return record != NULL && record->large && !record->tombstone &&
+           large_reference_decode(record->value, out) == KIST_OK;
+}
+
+/*
+ * The files' entries, if it is not the same file that goes on. old and next
+ * are read before the batch grows.
+ */
+static void enter_files(struct decision *decision, struct view key,
+                        const struct record *old, const struct record *next)
+{
+    struct large_reference was, is;
+    bool had = get_file(old, &was), has = get_file(next, &is);
+
+    if (had && has && large_reference_same(&was, &is))
+        return;
+    if (had) {
+        large_entry_delete(&decision->batch, &was);
+        decision->drops++;
+    }
+    if (has)
+        large_entry_put(&decision->batch, &is, key);
+}
+
 /*
  * Enter the outcome into batch and overlay, or leave no trace of it. next may
  * have bytes of old, which may lie in the batch: it is encoded before that
@@ -61,6 +90,7 @@ static enum kist_status enter(struct decision *decision, struct write *write,
 {
     struct engine_mark mark = engine_batch_mark(&decision->batch);
     struct engine_place place = {0};
+    size_t drops = decision->drops;
     bool erased = next == NULL || next->tombstone;
     enum kist_status status;
 
@@ -69,6 +99,8 @@ static enum kist_status enter(struct decision *decision, struct write *write,
         record_encode(write->key, next, &decision->encoded);
     if (decision->encoded.failed)
         return KIST_NO_MEMORY;
+
+    enter_files(decision, write->key, old, next);
     if (old != NULL && old->expiry_ms != 0)
         store_batch_unexpire(&decision->batch, write->key, old->expiry_ms);
     if (erased)
@@ -78,15 +110,15 @@ static enum kist_status enter(struct decision *decision, struct write *write,
                                 blob_view(&decision->encoded), next->expiry_ms);
     decision->work += place.size;
     status = keep_whole(decision, mark);
-    if (status != KIST_OK)
-        return status;
-
-    status = overlay_set(&decision->overlay, write->key, place);
-    if (status != KIST_OK)
+    if (status == KIST_OK)
+        status = overlay_set(&decision->overlay, write->key, place);
+    if (status != KIST_OK) {
         engine_batch_rewind(&decision->batch, mark);
-    else
-        decision->writes++;
-    return status;
+        decision->drops = drops;
+        return status;
+    }
+    decision->writes++;
+    return KIST_OK;
 }
 
 /*
@@ -108,10 +140,40 @@ static enum kist_status expire(struct decision *decision, struct write *write,
     return status == KIST_OK ? KIST_NOT_FOUND : status;
 }
 
-/* old: the record that lies there, dead or not; live: the same if alive. */
+/*
+ * What the edit makes of the current record, or of none. It may borrow from
+ * *loaded, where a large value is brought into memory.
+ */
+static enum kist_status edit(struct decision *decision, struct write *write,
+                             const struct record *live, struct item *loaded,
+                             struct record *out_next)
+{
+    enum kist_status status;
+
+    if (live == NULL)
+        return write->edit(write, NULL, out_next);
+    if (write->load_limit == 0 || !live->large) {
+        *out_next = *live;
+        return write->edit(write, live, out_next);
+    }
+    loaded->record = *live; /* Somebody else's bytes, until it is loaded. */
+    status = store_load(decision->store, write->key, loaded, write->load_limit);
+    if (status == KIST_NOT_FOUND)
+        return KIST_CORRUPT; /* Nobody but us replaces it. */
+    if (status != KIST_OK)
+        return status;
+    decision->work += loaded->record.value.size;
+    *out_next = loaded->record;
+    return write->edit(write, &loaded->record, out_next);
+}
+
+/*
+ * old: the record that lies there, dead or not; live: the same if alive.
+ * *loaded is empty, and the caller's to free.
+ */
 static enum kist_status decide(struct decision *decision, struct write *write,
                                const struct record *old,
-                               const struct record *live)
+                               const struct record *live, struct item *loaded)
 {
     struct record next = write->next;
     enum kist_status status;
@@ -122,8 +184,8 @@ static enum kist_status decide(struct decision *decision, struct write *write,
         return KIST_CONFLICT;
 
     if (write->edit != NULL) {
-        next = live != NULL ? *live : (struct record){0};
-        status = write->edit(write, live, &next);
+        next = (struct record){0};
+        status = edit(decision, write, live, loaded, &next);
         if (status != KIST_OK || write->unchanged)
             return status;
     }
@@ -144,7 +206,7 @@ static enum kist_status decide(struct decision *decision, struct write *write,
 
 static void decide_write(struct decision *decision, struct write *write)
 {
-    struct item item = {0};
+    struct item item = {0}, loaded = {0};
     const struct record *old = NULL, *live = NULL;
 
     write->version = VERSION_NONE;
@@ -162,7 +224,8 @@ static void decide_write(struct decision *decision, struct write *write)
     if (live != NULL)
         write->version = live->version;
 
-    write->status = decide(decision, write, old, live);
+    write->status = decide(decision, write, old, live, &loaded);
+    item_free(&loaded);
     item_free(&item);
 }
 
@@ -184,6 +247,7 @@ void decision_add(struct decision *decision, struct commit_group *group)
 {
     struct engine_mark mark = engine_batch_mark(&decision->batch);
     size_t entries = decision->overlay.count, writes = decision->writes;
+    size_t drops = decision->drops;
 
     group->failed = group->count;
     group->work = 0;
@@ -196,6 +260,7 @@ void decision_add(struct decision *decision, struct commit_group *group)
         engine_batch_rewind(&decision->batch, mark);
         overlay_rewind(&decision->overlay, entries);
         decision->writes = writes;
+        decision->drops = drops;
         group->failed = i;
         return;
     }
@@ -218,8 +283,16 @@ void decision_seal(struct decision *decision)
         store_batch_lease(&decision->batch, decision->lease_ms);
 }
 
+enum engine_sync decision_sync(const struct decision *decision)
+{
+    return decision->drops > 0 ? ENGINE_SYNC : ENGINE_ASYNC;
+}
+
 void decision_applied(struct decision *decision)
 {
+    if (decision->drops > 0)
+        large_entry_drop_deleted(&decision->batch,
+                                 store_large(decision->store));
     if (decision->lease_ms != 0)
         hlc_lease_written(store_clock(decision->store), decision->lease_ms);
 }

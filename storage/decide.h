@@ -21,6 +21,7 @@ struct decision {
     struct blob encoded;   /* The record at work. */
     uint64_t work;         /* Bytes of records read and made. */
     size_t writes;         /* That the batch holds. */
+    size_t drops;          /* Large values whose files go with the batch. */
     uint64_t now_ms;       /* One wall time for the whole batch. */
     struct version newest; /* Stamped last. */
     uint64_t lease_ms;     /* Written with the batch; 0: none is due. */
@@ -37,7 +38,16 @@ bool decision_is_full(const struct decision *decision);
 /* No more groups: adds what the batch itself needs. */
 void decision_seal(struct decision *decision);
 
-/* The batch is applied: the clock may rely on its lease. */
+/*
+ * What the batch needs at least, whatever its groups asked for. A file must
+ * not be gone while a power loss could bring back the record that names it.
+ */
+enum engine_sync decision_sync(const struct decision *decision);
+
+/*
+ * The batch is applied, and synced if it had to be: the clock may rely on its
+ * lease, and the files of large values that nobody has any more are dropped.
+ */
 void decision_applied(struct decision *decision);
 
 void decision_end(struct decision *decision);  /* Keeps memory for the next. */

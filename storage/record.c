@@ -1,5 +1,7 @@
 #include "storage/record.h"
 
+#include "storage/large_reference.h"
+
 #include <assert.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -7,6 +9,7 @@
 enum {
     FORMAT = 1,
     FLAG_TOMBSTONE = 1,
+    FLAG_LARGE = 2,
     TYPE_SHIFT = 4,
     CHECKSUM_SIZE = 8,
 };
@@ -15,6 +18,18 @@ bool record_is_dead(const struct record *record, uint64_t now_ms)
 {
     return record->tombstone ||
            (record->expiry_ms != 0 && record->expiry_ms <= now_ms);
+}
+
+uint64_t record_value_size(const struct record *record)
+{
+    struct large_reference reference;
+    enum kist_status status;
+
+    if (!record->large)
+        return record->value.size;
+    status = large_reference_decode(record->value, &reference);
+    assert(status == KIST_OK); /* Checked when it was decoded. */
+    return reference.size;
 }
 
 static uint64_t checksum(struct view key, struct view bytes)
@@ -38,6 +53,8 @@ void record_encode(struct view key, const struct record *record,
 
     if (record->tombstone)
         flags |= FLAG_TOMBSTONE;
+    if (record->large)
+        flags |= FLAG_LARGE;
     blob_append_byte(out, FORMAT);
     blob_append_byte(out, (char)flags);
     blob_append_u16(out, (uint16_t)record->media_type.size);
@@ -56,14 +73,22 @@ static bool is_format_1(unsigned flags)
 {
     unsigned low = flags & ((1u << TYPE_SHIFT) - 1);
 
-    return (low & ~(unsigned)FLAG_TOMBSTONE) == 0 &&
+    return (low & ~(unsigned)(FLAG_TOMBSTONE | FLAG_LARGE)) == 0 &&
            flags >> TYPE_SHIFT <= JSON_IS_NULL;
+}
+
+static bool is_reference(struct view value)
+{
+    struct large_reference reference;
+
+    return large_reference_decode(value, &reference) == KIST_OK;
 }
 
 enum kist_status record_decode(struct view key, struct view bytes,
                                struct record *out_record)
 {
     const char *head = bytes.data;
+    struct view value;
     size_t media_size, value_size, body_size;
     unsigned flags;
 
@@ -79,6 +104,9 @@ enum kist_status record_decode(struct view key, struct view bytes,
     if (checksum(key, (struct view){head, body_size}) !=
         read_u64(head + body_size))
         return KIST_CORRUPT;
+    value = (struct view){head + RECORD_HEAD_SIZE + media_size, value_size};
+    if ((flags & FLAG_LARGE) != 0 && !is_reference(value))
+        return KIST_CORRUPT;
 
     *out_record = (struct record){
         .version = {read_u64(head + 4), read_u64(head + 12)},
@@ -86,8 +114,9 @@ enum kist_status record_decode(struct view key, struct view bytes,
         .created_ms = read_u64(head + 28),
         .type = (enum json_type)(flags >> TYPE_SHIFT),
         .tombstone = (flags & FLAG_TOMBSTONE) != 0,
+        .large = (flags & FLAG_LARGE) != 0,
         .media_type = {head + RECORD_HEAD_SIZE, media_size},
-        .value = {head + RECORD_HEAD_SIZE + media_size, value_size},
+        .value = value,
     };
     return KIST_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "storage/data_dir.h"
 #include "storage/disk.h"
+#include "storage/large_entry.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,6 +36,8 @@ struct store {
 
     pthread_mutex_t disk_lock; /* The commit and store_check() both look. */
     struct disk *disk;
+
+    struct large *large;
 
     pthread_rwlock_t engine_lock; /* Shared: use; alone: replace. */
     struct engine *engine;        /* NULL while DOWN. */
@@ -180,6 +183,29 @@ static enum kist_status open_engine_on_any_disk(struct store *store,
     return open_engine(store, out_fault);
 }
 
+static enum kist_status is_writable(void *ctx)
+{
+    return store_writable(ctx);
+}
+
+/* The same goes for the directories of an old node that has none yet. */
+static enum kist_status open_large(struct store *store,
+                                   struct engine_fault *out_fault)
+{
+    struct large_options options = {
+        .directory = store->options.path,
+        .reserve_bytes = disk_reserve_bytes(store->disk),
+        .writable = is_writable,
+        .ctx = store,
+    };
+    enum kist_status status = large_open(&options, out_fault, &store->large);
+
+    if (status != KIST_DISK_FULL)
+        return status;
+    disk_release_ballast(store->disk);
+    return large_open(&options, out_fault, &store->large);
+}
+
 static enum kist_status open_parts(struct store *store,
                                    struct engine_fault *out_fault)
 {
@@ -195,6 +221,8 @@ static enum kist_status open_parts(struct store *store,
                            &store->data_dir);
     if (status == KIST_OK)
         status = disk_open(&disk, out_fault, &store->disk);
+    if (status == KIST_OK)
+        status = open_large(store, out_fault);
     if (status == KIST_OK)
         status = open_engine_on_any_disk(store, out_fault);
     if (status != KIST_OK)
@@ -255,6 +283,7 @@ void store_close(struct store *store)
         return;
     if (store->engine != NULL)
         store->engine->ops->close(store->engine);
+    large_close(store->large);
     disk_close(store->disk);
     data_dir_close(store->data_dir);
     pthread_mutex_destroy(&store->disk_lock);
@@ -336,6 +365,82 @@ enum kist_status store_get(struct store *store, struct view key,
     item.hold = hold_blob(&bytes);
     *out_item = item;
     return KIST_OK;
+}
+
+struct large *store_large(struct store *store)
+{
+    return store->large;
+}
+
+enum kist_status store_large_key(struct store *store,
+                                 const struct large_reference *reference,
+                                 struct blob *out_key)
+{
+    char entry[LARGE_ENTRY_KEY_SIZE];
+    enum kist_status status = KIST_READ_ONLY;
+
+    large_entry_key(reference, entry);
+    pthread_rwlock_rdlock(&store->engine_lock);
+    if (store->engine != NULL)
+        status = store->engine->ops->get(
+            store->engine, (struct view){entry, sizeof(entry)}, out_key);
+    pthread_rwlock_unlock(&store->engine_lock);
+    return status;
+}
+
+/* Is the record that has lost its file still the key's? */
+static enum kist_status judge_missing(struct store *store, struct view key,
+                                      struct version version)
+{
+    struct item now;
+    enum kist_status status = store_get(store, key, &now);
+
+    if (status != KIST_OK)
+        return status;
+    if (version_equal(now.record.version, version))
+        status = KIST_CORRUPT;
+    else
+        status = KIST_NOT_FOUND;
+    item_free(&now);
+    return status;
+}
+
+/* The value lies behind a copy of the media type, which the item loses. */
+static void hold_loaded(struct item *item, struct blob *loaded)
+{
+    size_t media_size = item->record.media_type.size;
+    struct view bytes = blob_view(loaded);
+
+    item_free(item);
+    item->hold = hold_blob(loaded);
+    item->record.media_type = (struct view){bytes.data, media_size};
+    item->record.value = view_from(bytes, media_size);
+    item->record.large = false;
+}
+
+enum kist_status store_load(struct store *store, struct view key,
+                            struct item *item, uint64_t limit)
+{
+    struct large_reference reference;
+    struct blob loaded = BLOB_EMPTY;
+    enum kist_status status;
+
+    if (!item->record.large)
+        return KIST_OK;
+    status = large_reference_decode(item->record.value, &reference);
+    if (status == KIST_OK && reference.size > limit)
+        status = KIST_TOO_LARGE;
+    if (status != KIST_OK)
+        return status;
+    blob_append(&loaded, item->record.media_type);
+    status = large_read(store->large, &reference, &loaded);
+    if (status == KIST_NOT_FOUND)
+        status = judge_missing(store, key, item->record.version);
+    if (status == KIST_OK)
+        hold_loaded(item, &loaded);
+    else
+        blob_free(&loaded);
+    return status;
 }
 
 /* Writing. */

@@ -13,7 +13,8 @@
  * is really on disk is only known by recovery. Reads go on in READ_ONLY.
  *
  * Keys of the engine: 'k' + key: record; 'x' + expiry (8 bytes) + key: what
- * the sweep looks for; 'm' + name: identity, clock lease, canary.
+ * the sweep looks for; 'l' + file: the key of a large value
+ * (storage/large_entry.h); 'm' + name: identity, clock lease, canary.
  *
  * Threads: store_get() and cursors (storage/cursor.h) from any; store_apply()
  * from one at a time; store_check() from one at a time; store_close() last.
@@ -24,6 +25,7 @@
 #include "base/metric.h"
 #include "storage/engine.h"
 #include "storage/hlc.h"
+#include "storage/large.h"
 #include "storage/record.h"
 
 #define STORE_KEY_MAX 1024
@@ -82,6 +84,27 @@ void item_free(struct item *item); /* Takes an empty one, too. */
  */
 KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
                                         struct item *out_item);
+
+/* Where values lie that are too large for the engine. */
+struct large *store_large(struct store *store);
+
+/*
+ * Bring a large value into memory: item->record.value is its bytes then, and
+ * no longer large; other items are left alone. KIST_TOO_LARGE: it has more
+ * than limit bytes. KIST_NOT_FOUND: it was replaced meanwhile, get it again.
+ * KIST_CORRUPT: it is damaged or lost. KIST_BUSY, KIST_IO, KIST_NO_MEMORY. The
+ * item is as before then. Blocks.
+ */
+KIST_CHECKED enum kist_status store_load(struct store *store, struct view key,
+                                         struct item *item, uint64_t limit);
+
+/*
+ * Which key uses this file: appended to *out_key. KIST_NOT_FOUND: none does.
+ * Failures as store_get().
+ */
+KIST_CHECKED enum kist_status
+store_large_key(struct store *store, const struct large_reference *reference,
+                struct blob *out_key);
 
 /*
  * A batch's operations for one key. store_batch_put() says where the encoded

@@ -1,5 +1,7 @@
 #include "storage/record.h"
 
+#include "storage/large_reference.h"
+
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <string.h>
@@ -51,6 +53,73 @@ Test(record, its_bytes_are_pinned)
     cr_assert(eq(u64, read_u64(bytes.data + sizeof(head) - 1),
                  UINT64_C(0x93834c19de30c8e8)));
     blob_free(&bytes);
+}
+
+/* "large" is format 1, too: the same head, and a reference for the value. */
+Test(record, the_bytes_of_a_large_one_are_pinned)
+{
+    static const char reference[] = "\x01\x23\x45\x67\x89\xab\xcd\xef"
+                                    "\0\0\0\0\0\0\0\x2a"
+                                    "\0\0\0\x01\0\0\0\0"
+                                    "\xfe\xdc\xba\x98\x76\x54\x32\x10";
+    struct large_reference parts = {0x0123456789abcdef, 42, UINT64_C(1) << 32,
+                                    0xfedcba9876543210};
+    struct record record = sample(), decoded;
+    struct blob value = BLOB_EMPTY, bytes = BLOB_EMPTY;
+
+    large_reference_encode(&parts, &value);
+    cr_assert(eq(sz, value.size, LARGE_REFERENCE_SIZE));
+    cr_assert(eq(int, memcmp(value.data, reference, value.size), 0));
+
+    record.large = true;
+    record.value = blob_view(&value);
+    record_encode(key, &record, &bytes);
+    cr_expect(eq(int, bytes.data[1], 0x32));
+    cr_expect(eq(u64, read_u64(bytes.data + bytes.size - CHECKSUM_SIZE),
+                 UINT64_C(0x2b4a757c1dfdfe6f)));
+    cr_assert(record_decode(key, blob_view(&bytes), &decoded) == KIST_OK);
+    cr_expect(decoded.large);
+    cr_expect(eq(u64, record_value_size(&decoded), UINT64_C(1) << 32));
+    cr_expect(view_equal(decoded.value, blob_view(&value)));
+    blob_free(&value);
+    blob_free(&bytes);
+}
+
+Test(record, a_large_one_without_a_reference_is_corrupt)
+{
+    struct record record = sample(), decoded;
+    struct blob value = BLOB_EMPTY, bytes = BLOB_EMPTY;
+
+    record.large = true;
+    record_encode(key, &record, &bytes);
+    cr_expect(record_decode(key, blob_view(&bytes), &decoded) == KIST_CORRUPT,
+              "five bytes");
+
+    large_reference_encode(&(struct large_reference){.size = UINT64_MAX},
+                           &value);
+    record.value = blob_view(&value);
+    blob_clear(&bytes);
+    record_encode(key, &record, &bytes);
+    cr_expect(record_decode(key, blob_view(&bytes), &decoded) == KIST_CORRUPT,
+              "a size that no file has");
+    blob_free(&value);
+    blob_free(&bytes);
+}
+
+Test(record, the_name_of_a_large_value_reads_back_and_nothing_else_does)
+{
+    struct large_reference reference = {.boot = 0x0123456789abcdef,
+                                        .serial = 255},
+                           back;
+    char name[LARGE_NAME_SIZE + 1];
+
+    large_reference_name(&reference, name);
+    cr_assert(eq(str, name, "0123456789abcdef00000000000000ff"));
+    cr_assert(large_reference_from_name(view_of(name), &back));
+    cr_expect(large_reference_same(&reference, &back));
+    name[31] = 'F';
+    cr_expect(not(large_reference_from_name(view_of(name), &back)));
+    cr_expect(not(large_reference_from_name(VIEW_LITERAL("ballast"), &back)));
 }
 
 Test(record, what_was_encoded_is_decoded)

@@ -88,8 +88,9 @@ static void fill(void)
 
 static bool is_ours(const char *name)
 {
-    static const char *const others[] = {
-        ".", "..", "ballast", "leveldb", "LOG", "LOG.old", "LOCK", "kist.lock"};
+    static const char *const others[] = {".",       "..",      "ballast",
+                                         "large",   "leveldb", "LOG",
+                                         "LOG.old", "LOCK",    "kist.lock"};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (strcmp(name, others[i]) == 0)

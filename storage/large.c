@@ -1,0 +1,537 @@
+/*
+ * All names are looked up below directory descriptors, so nothing outside of
+ * the data directory is ever touched. The 256 places are made when they are
+ * first needed, and synced then with the directories above them, once in the
+ * life of the process: what is found there may be the work of a process that
+ * was killed before its sync.
+ *
+ * While a file is written, the kernel is told every 8 MiB to begin with what
+ * is new and to finish what is older: the sync at the end is short then, and
+ * a fast client does not fill the memory with dirty pages.
+ */
+#include "storage/large.h"
+
+#include "storage/large_drops.h"
+#include "storage/large_internal.h"
+#include "storage/large_space.h"
+#include "storage/small_file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define WRITEBACK_BYTES (UINT64_C(8) << 20)
+#define READ_BYTES      ((size_t)1 << 20) /* A call; more gains nothing. */
+
+enum { PLACE_NAME_SIZE = 2 };
+
+struct large {
+    /* Set by large_open(), then read-only. */
+    struct large_options options;
+    int directory, incoming; /* large/ and large/incoming/ */
+    uint64_t boot;
+
+    struct large_space space;
+    struct large_drops drops;
+    struct large_stats stats;
+    atomic_bool stopping;
+    _Atomic uint64_t serial; /* Given last. */
+
+    pthread_mutex_t places_lock; /* Guards these two; held while one is made. */
+    bool is_place[LARGE_PLACES]; /* Made and synced. */
+    bool is_named;               /* large/ itself is. */
+};
+
+/* Where a file is, and so what is left to do when it is given up. */
+enum large_stage {
+    LARGE_INCOMING, /* Being written. */
+    LARGE_PLACED,   /* Renamed; its directory is not synced yet. */
+    LARGE_FINISHED,
+};
+
+struct large_file {
+    struct large *large;
+    enum large_stage stage;
+    enum kist_status failed; /* Not KIST_OK: spoilt by that. */
+    int descriptor;
+    struct large_reference reference; /* Its size grows. */
+    uint64_t announced;
+    uint64_t written_back; /* Bytes whose writing to disk was begun. */
+    struct large_claim claim;
+    XXH3_state_t *hash;
+};
+
+struct large_stats *large_stats(struct large *large)
+{
+    return &large->stats;
+}
+
+static enum kist_status status_of_errno(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? KIST_DISK_FULL : KIST_IO;
+}
+
+/* Names. */
+
+struct place_name {
+    char directory[PLACE_NAME_SIZE + 1];
+    char file[PLACE_NAME_SIZE + 1 + LARGE_NAME_SIZE + 1]; /* With it. */
+};
+
+static unsigned place_of(const struct large_reference *reference)
+{
+    return (unsigned)(reference->serial % LARGE_PLACES);
+}
+
+static struct place_name place_name(const struct large_reference *reference)
+{
+    struct place_name name;
+
+    snprintf(name.directory, sizeof(name.directory), "%02x",
+             place_of(reference));
+    memcpy(name.file, name.directory, PLACE_NAME_SIZE);
+    name.file[PLACE_NAME_SIZE] = '/';
+    large_reference_name(reference, name.file + PLACE_NAME_SIZE + 1);
+    return name;
+}
+
+/* The directory. */
+
+static int open_directory(int above, const char *name)
+{
+    return openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool make_directory(int above, const char *name)
+{
+    return mkdirat(above, name, 0700) == 0 || errno == EEXIST;
+}
+
+static bool make_directories(struct large *large)
+{
+    int data = open_directory(AT_FDCWD, large->options.directory);
+    bool made = data >= 0 && make_directory(data, "large");
+
+    if (made)
+        large->directory = open_directory(data, "large");
+    made = made && large->directory >= 0 &&
+           make_directory(large->directory, "incoming") &&
+           make_directory(large->directory, "damaged");
+    if (made)
+        large->incoming = open_directory(large->directory, "incoming");
+    if (data >= 0) {
+        int error = errno;
+
+        close(data);
+        errno = error;
+    }
+    return made && large->incoming >= 0;
+}
+
+enum kist_status large_open(const struct large_options *options,
+                            struct engine_fault *out_fault,
+                            struct large **out_large)
+{
+    struct large *large = calloc(1, sizeof(*large));
+    enum kist_status status;
+    bool made;
+
+    if (large == NULL)
+        return KIST_NO_MEMORY;
+    large->options = *options;
+    large->directory = large->incoming = -1;
+    pthread_mutex_init(&large->places_lock, NULL);
+    large_drops_init(&large->drops);
+    made =
+        make_directories(large) &&
+        getrandom(&large->boot, sizeof(large->boot), 0) == sizeof(large->boot);
+    status = status_of_errno();
+    if (!made)
+        engine_fault_set(out_fault, "cannot use the directory %s/large: %s",
+                         options->directory, strerror(errno));
+    large_space_init(&large->space, large->directory,
+                     options->reserve_bytes + options->reserve_bytes / 4);
+    if (!made) {
+        large_close(large);
+        return status;
+    }
+    *out_large = large;
+    return KIST_OK;
+}
+
+void large_close(struct large *large)
+{
+    if (large == NULL)
+        return;
+    if (large->incoming >= 0)
+        close(large->incoming);
+    if (large->directory >= 0)
+        close(large->directory);
+    large_space_clear(&large->space);
+    large_drops_clear(&large->drops);
+    pthread_mutex_destroy(&large->places_lock);
+    free(large);
+}
+
+int large_directory(const struct large *large)
+{
+    return large->directory;
+}
+
+uint64_t large_boot(const struct large *large)
+{
+    return large->boot;
+}
+
+/* Writing. */
+
+static struct large_file *new_file(struct large *large, uint64_t announced)
+{
+    struct large_file *file = calloc(1, sizeof(*file));
+
+    if (file == NULL)
+        return NULL;
+    file->hash = XXH3_createState();
+    if (file->hash == NULL || XXH3_64bits_reset(file->hash) != XXH_OK) {
+        XXH3_freeState(file->hash);
+        free(file);
+        return NULL;
+    }
+    file->large = large;
+    file->descriptor = -1;
+    file->announced = announced;
+    file->reference.boot = large->boot;
+    file->reference.serial = atomic_fetch_add(&large->serial, 1) + 1;
+    gauge_add(&large->stats.running, 1);
+    return file;
+}
+
+static enum kist_status spoil(struct large_file *file, enum kist_status status)
+{
+    struct large_stats *stats = &file->large->stats;
+
+    file->failed = status;
+    counter_add(status == KIST_DISK_FULL ? &stats->refused : &stats->errors, 1);
+    return status;
+}
+
+static enum kist_status begin(struct large_file *file)
+{
+    struct large *large = file->large;
+    char name[LARGE_NAME_SIZE + 1];
+    enum kist_status status;
+
+    large_reference_name(&file->reference, name);
+    file->descriptor = openat(large->incoming, name,
+                              O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file->descriptor < 0)
+        return spoil(file, status_of_errno());
+    status = large_space_claim(&large->space, file->descriptor, file->announced,
+                               &file->claim);
+    return status == KIST_OK ? KIST_OK : spoil(file, status);
+}
+
+enum kist_status large_create(struct large *large, uint64_t announced,
+                              struct large_file **out_file)
+{
+    enum kist_status status = large->options.writable(large->options.ctx);
+    struct large_file *file;
+
+    if (status != KIST_OK)
+        return status;
+    file = new_file(large, announced);
+    if (file == NULL)
+        return KIST_NO_MEMORY;
+    status = begin(file);
+    if (status != KIST_OK) {
+        large_discard(file);
+        return status;
+    }
+    *out_file = file;
+    return KIST_OK;
+}
+
+static bool write_all(int descriptor, struct view bytes)
+{
+    while (bytes.size > 0) {
+        ssize_t put = write(descriptor, bytes.data, bytes.size);
+
+        if (put >= 0)
+            bytes = view_from(bytes, (size_t)put);
+        else if (errno != EINTR)
+            return false;
+    }
+    return true;
+}
+
+static bool sync_range(int descriptor, uint64_t from, uint64_t size,
+                       unsigned flags)
+{
+    if (size == 0 ||
+        sync_file_range(descriptor, (off_t)from, (off_t)size, flags) == 0)
+        return true;
+    /* Only a failure to write counts; and that, the kernel tells just once. */
+    return errno != EIO && errno != ENOSPC && errno != EDQUOT;
+}
+
+/* Begin with what is new, and wait for what was begun before it. */
+static bool write_back(struct large_file *file)
+{
+    uint64_t from = file->written_back, behind;
+
+    if (file->reference.size - from < WRITEBACK_BYTES)
+        return true;
+    behind = from < WRITEBACK_BYTES ? from : WRITEBACK_BYTES;
+    file->written_back = file->reference.size;
+    return sync_range(file->descriptor, from, file->reference.size - from,
+                      SYNC_FILE_RANGE_WRITE) &&
+           sync_range(file->descriptor, from - behind, behind,
+                      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                          SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
+enum kist_status large_append(struct large_file *file, struct view bytes)
+{
+    enum kist_status status = file->failed;
+
+    assert(file->stage == LARGE_INCOMING);
+    if (status != KIST_OK || bytes.size == 0)
+        return status;
+    status = large_space_take(&file->large->space, &file->claim, bytes.size);
+    if (status != KIST_OK)
+        return spoil(file, status);
+    if (!write_all(file->descriptor, bytes))
+        return spoil(file, status_of_errno());
+    if (XXH3_64bits_update(file->hash, bytes.data, bytes.size) != XXH_OK)
+        return spoil(file, KIST_IO);
+    file->reference.size += bytes.size;
+    counter_add(&file->large->stats.written_bytes, bytes.size);
+    return write_back(file) ? KIST_OK : spoil(file, status_of_errno());
+}
+
+uint64_t large_size(const struct large_file *file)
+{
+    return file->reference.size;
+}
+
+/* The directory of the file's place, there and durable in those above it. */
+static bool make_place(struct large *large, unsigned place, const char *name)
+{
+    bool made;
+
+    pthread_mutex_lock(&large->places_lock);
+    large->is_named =
+        large->is_named || small_file_sync_parent(large->directory) == KIST_OK;
+    made = large->is_named &&
+           (large->is_place[place] || (make_directory(large->directory, name) &&
+                                       fsync(large->directory) == 0));
+    large->is_place[place] = made;
+    pthread_mutex_unlock(&large->places_lock);
+    return made;
+}
+
+static bool sync_directory(int above, const char *name)
+{
+    int directory = open_directory(above, name);
+    bool synced = directory >= 0 && fsync(directory) == 0;
+
+    if (directory >= 0) {
+        int error = errno;
+
+        close(directory);
+        errno = error;
+    }
+    return synced;
+}
+
+static bool settle(struct large_file *file)
+{
+    struct large *large = file->large;
+    struct place_name name = place_name(&file->reference);
+    const char *id = name.file + PLACE_NAME_SIZE + 1;
+
+    /* More was announced than came: the rest of the room is given back. */
+    if (file->reference.size < file->announced &&
+        ftruncate(file->descriptor, (off_t)file->reference.size) != 0)
+        return false;
+    if (fdatasync(file->descriptor) != 0 ||
+        !make_place(large, place_of(&file->reference), name.directory) ||
+        renameat(large->incoming, id, large->directory, name.file) != 0)
+        return false;
+    file->stage = LARGE_PLACED;
+    return sync_directory(large->directory, name.directory);
+}
+
+enum kist_status large_finish(struct large_file *file,
+                              struct large_reference *out_reference)
+{
+    struct large_stats *stats = &file->large->stats;
+
+    assert(file->stage == LARGE_INCOMING);
+    if (file->failed != KIST_OK)
+        return file->failed;
+    if (!settle(file))
+        return spoil(file, status_of_errno());
+    file->stage = LARGE_FINISHED;
+    file->reference.hash = XXH3_64bits_digest(file->hash);
+    gauge_add(&stats->files, 1);
+    gauge_add(&stats->bytes, (int64_t)file->reference.size);
+    *out_reference = file->reference;
+    return KIST_OK;
+}
+
+static void remove_unfinished(const struct large_file *file)
+{
+    const struct large *large = file->large;
+    struct place_name name = place_name(&file->reference);
+
+    switch (file->stage) {
+    case LARGE_INCOMING:
+        unlinkat(large->incoming, name.file + PLACE_NAME_SIZE + 1, 0);
+        break;
+    case LARGE_PLACED:
+        unlinkat(large->directory, name.file, 0);
+        break;
+    case LARGE_FINISHED:
+        break;
+    }
+}
+
+void large_discard(struct large_file *file)
+{
+    if (file == NULL)
+        return;
+    if (file->descriptor >= 0) {
+        /* If that fails, the next start finds an orphan. */
+        remove_unfinished(file);
+        close(file->descriptor);
+    }
+    large_space_release(&file->large->space, &file->claim);
+    gauge_add(&file->large->stats.running, -1);
+    XXH3_freeState(file->hash);
+    free(file);
+}
+
+/* Reading. */
+
+enum kist_status large_open_file(struct large *large,
+                                 const struct large_reference *reference,
+                                 int *out_descriptor)
+{
+    struct place_name name = place_name(reference);
+    struct stat about;
+    int descriptor =
+        openat(large->directory, name.file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (descriptor < 0) {
+        if (errno == ENOENT)
+            return KIST_NOT_FOUND;
+        return errno == EMFILE || errno == ENFILE ? KIST_BUSY : KIST_IO;
+    }
+    if (fstat(descriptor, &about) != 0) {
+        close(descriptor);
+        return KIST_IO;
+    }
+    if (!S_ISREG(about.st_mode) || (uint64_t)about.st_size != reference->size) {
+        close(descriptor);
+        return KIST_CORRUPT;
+    }
+    *out_descriptor = descriptor;
+    return KIST_OK;
+}
+
+/* Exactly size bytes; errno is 0 where the file ended before. */
+static bool read_all(int descriptor, char *into, uint64_t size)
+{
+    while (size > 0) {
+        ssize_t got =
+            read(descriptor, into, size < READ_BYTES ? size : READ_BYTES);
+
+        if (got == 0)
+            errno = 0;
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return false;
+        if (got > 0) {
+            into += got;
+            size -= (uint64_t)got;
+        }
+    }
+    return true;
+}
+
+enum kist_status large_read(struct large *large,
+                            const struct large_reference *reference,
+                            struct blob *out)
+{
+    int descriptor;
+    char *into;
+    enum kist_status status = large_open_file(large, reference, &descriptor);
+
+    if (status != KIST_OK)
+        return status;
+    if (blob_reserve_exactly(out, out->size + reference->size) != KIST_OK) {
+        close(descriptor);
+        return KIST_NO_MEMORY;
+    }
+    into = out->data + out->size;
+    if (!read_all(descriptor, into, reference->size))
+        status = errno == 0 ? KIST_CORRUPT : KIST_IO;
+    else if (XXH3_64bits(into, reference->size) != reference->hash)
+        status = KIST_CORRUPT;
+    else
+        out->size += reference->size;
+    close(descriptor);
+    return status;
+}
+
+/* Removing. */
+
+void large_drop(struct large *large, const struct large_reference *reference)
+{
+    if (large_drops_add(&large->drops, reference))
+        gauge_add(&large->stats.dropped, 1);
+    else /* An orphan of the next start. */
+        counter_add(&large->stats.errors, 1);
+}
+
+bool large_remove(struct large *large, const struct large_reference *reference)
+{
+    struct place_name name = place_name(reference);
+    struct stat about;
+
+    /* A reader may have seen it damaged and moved it away. */
+    if (fstatat(large->directory, name.file, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT;
+    if (unlinkat(large->directory, name.file, 0) != 0)
+        return errno == ENOENT;
+    gauge_add(&large->stats.files, -1);
+    gauge_add(&large->stats.bytes, -(int64_t)about.st_size);
+    return true;
+}
+
+void large_tend(struct large *large)
+{
+    struct large_reference reference;
+
+    while (!atomic_load(&large->stopping) &&
+           large_drops_take(&large->drops, &reference)) {
+        if (!large_remove(large, &reference))
+            counter_add(&large->stats.errors, 1);
+        gauge_add(&large->stats.dropped, -1);
+    }
+}
+
+void large_stop(struct large *large)
+{
+    atomic_store(&large->stopping, true);
+}
