@@ -8,11 +8,13 @@
 
 void entity_version_headers(struct request *request, struct version version)
 {
-    char hex[VERSION_HEX_SIZE + 1];
+    char tag[VERSION_HEX_SIZE + 2];
+    struct view hex = {tag + 1, VERSION_HEX_SIZE};
 
-    version_to_hex(version, hex);
-    reply_header(request, "ETag", "\"%s\"", hex);
-    reply_header(request, "Kist-Version", "%s", hex);
+    version_to_hex(version, tag + 1); /* Its NUL is where the quote goes. */
+    reply_header_text(request, "Kist-Version", hex);
+    tag[0] = tag[sizeof(tag) - 1] = '"';
+    reply_header_text(request, "ETag", (struct view){tag, sizeof(tag)});
 }
 
 void entity_headers(struct request *request, const struct record *record)
@@ -20,16 +22,17 @@ void entity_headers(struct request *request, const struct record *record)
     char text[MOMENT_SIZE];
 
     /* A cache may keep it, asks each time, and keeps the entry form apart. */
-    reply_header(request, "Cache-Control", "no-cache");
-    reply_header(request, "Vary", "Accept");
+    reply_header_literal(request, "Cache-Control", "no-cache");
+    reply_header_literal(request, "Vary", "Accept");
     entity_version_headers(request, record->version);
     moment_to_http(version_ms(record->version), text);
-    reply_header(request, "Last-Modified", "%s", text);
+    reply_header_text(request, "Last-Modified", view_of(text));
     if (record->type != JSON_NONE)
-        reply_header(request, "Kist-Type", "%s", json_type_name(record->type));
+        reply_header_literal(request, "Kist-Type",
+                             json_type_name(record->type));
     if (record->expiry_ms != 0) {
         moment_to_rfc3339(record->expiry_ms, text);
-        reply_header(request, "Kist-Expires", "%s", text);
+        reply_header_text(request, "Kist-Expires", view_of(text));
     }
 }
 

@@ -41,7 +41,8 @@ enum { EXCHANGE_FIELDS = 24 };
 /* A response header that waits for its response. */
 struct exchange_field {
     const char *name;
-    size_t at; /* Of its value, ended by NUL, in field_text. */
+    const char *literal; /* Its value; NULL: a text of our own. */
+    size_t at;           /* Where that begins in field_text; ends with NUL. */
 };
 
 struct exchange {

@@ -139,7 +139,7 @@ static void reply_value(struct request *request, unsigned code,
         return;
     }
     entity_headers(request, record);
-    reply_header(request, "Accept-Ranges", "bytes");
+    reply_header_literal(request, "Accept-Ranges", "bytes");
     memcpy(media_type, record->media_type.data, record->media_type.size);
     media_type[record->media_type.size] = '\0';
     reply_held(request, code, media_type, &item->hold,

@@ -1,26 +1,60 @@
 #include "api/moment.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define DAY_S 86400
 
-static void to_calendar(uint64_t ms, struct tm *out)
+/*
+ * Howard Hinnant's civil_from_days: years begin in March, so that a leap day is
+ * a year's last, and 400 of them have the same number of days. gmtime_r()
+ * takes a lock, and each answer with a value has such a time.
+ */
+static void to_date(uint64_t days, struct tm *out)
 {
-    time_t seconds = (time_t)(ms / 1000);
+    uint64_t shifted = days + 719468; /* Since 0000-03-01. */
+    uint64_t era = shifted / 146097;
+    uint64_t day = shifted % 146097;
+    uint64_t year =
+        (day - day / 1460 + day / 36524 - day / 146096) / 365; /* Of the era. */
+    uint64_t day_of_year = day - (365 * year + year / 4 - year / 100);
+    uint64_t month = (5 * day_of_year + 2) / 153; /* 0 is March. */
 
-    gmtime_r(&seconds, out);
+    out->tm_mday = (int)(day_of_year - (153 * month + 2) / 5) + 1;
+    out->tm_mon = (int)(month < 10 ? month + 2 : month - 10);
+    out->tm_year = (int)(year + era * 400 + (month < 10 ? 0 : 1)) - 1900;
+    out->tm_wday = (int)((days + 4) % 7); /* 1970 began on a Thursday. */
+}
+
+static struct tm to_calendar(uint64_t ms)
+{
+    uint64_t seconds = ms / 1000;
+    int second = (int)(seconds % DAY_S);
+    struct tm at = {
+        .tm_hour = second / 3600,
+        .tm_min = second / 60 % 60,
+        .tm_sec = second % 60,
+    };
+
+    to_date(seconds / DAY_S, &at);
+    return at;
 }
 
 void moment_to_rfc3339(uint64_t ms, char out_text[MOMENT_SIZE])
 {
-    struct tm at;
+    struct tm at = to_calendar(ms);
     size_t size;
 
-    to_calendar(ms, &at);
     size = strftime(out_text, MOMENT_SIZE, "%Y-%m-%dT%H:%M:%S", &at);
     snprintf(out_text + size, MOMENT_SIZE - size, ".%03uZ",
              (unsigned)(ms % 1000));
+}
+
+static void put_two(char *out, int number)
+{
+    out[0] = (char)('0' + number / 10 % 10);
+    out[1] = (char)('0' + number % 10);
 }
 
 void moment_to_http(uint64_t ms, char out_text[MOMENT_SIZE])
@@ -30,13 +64,18 @@ void moment_to_http(uint64_t ms, char out_text[MOMENT_SIZE])
                                    "Thu", "Fri", "Sat"};
     static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct tm at;
+    struct tm at = to_calendar(ms);
+    int year = at.tm_year + 1900;
 
-    to_calendar(ms, &at);
-    snprintf(out_text, MOMENT_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT",
-             days[at.tm_wday], (unsigned)at.tm_mday % 100, months[at.tm_mon],
-             (unsigned)(at.tm_year + 1900) % 10000, (unsigned)at.tm_hour % 100,
-             (unsigned)at.tm_min % 100, (unsigned)at.tm_sec % 100);
+    strcpy(out_text, "Day, dd Mon yyyy hh:mm:ss GMT");
+    memcpy(out_text, days[at.tm_wday], 3);
+    put_two(out_text + 5, at.tm_mday);
+    memcpy(out_text + 8, months[at.tm_mon], 3);
+    put_two(out_text + 12, year / 100);
+    put_two(out_text + 14, year);
+    put_two(out_text + 17, at.tm_hour);
+    put_two(out_text + 20, at.tm_min);
+    put_two(out_text + 23, at.tm_sec);
 }
 
 /* The next `digits` digits, at most `max`; they are taken off *text. */

@@ -25,10 +25,33 @@
 
 enum { FIELD_SIZE = 1024 };
 
+static void add_field(struct exchange *exchange, struct exchange_field field)
+{
+    assert(exchange->nfields < EXCHANGE_FIELDS);
+    exchange->fields[exchange->nfields++] = field;
+}
+
+void reply_header_literal(struct request *request, const char *name,
+                          const char *value)
+{
+    add_field(request->exchange,
+              (struct exchange_field){.name = name, .literal = value});
+}
+
+void reply_header_text(struct request *request, const char *name,
+                       struct view value)
+{
+    struct blob *text = &request->exchange->field_text;
+
+    add_field(request->exchange,
+              (struct exchange_field){.name = name, .at = text->size});
+    blob_append(text, value);
+    blob_append_byte(text, '\0');
+}
+
 void reply_header(struct request *request, const char *name, const char *format,
                   ...)
 {
-    struct exchange *exchange = request->exchange;
     char value[FIELD_SIZE + 1];
     va_list values;
     int size;
@@ -37,11 +60,7 @@ void reply_header(struct request *request, const char *name, const char *format,
     size = vsnprintf(value, sizeof(value), format, values);
     va_end(values);
     assert(size >= 0 && size <= FIELD_SIZE);
-    assert(exchange->nfields < EXCHANGE_FIELDS);
-
-    exchange->fields[exchange->nfields++] =
-        (struct exchange_field){name, exchange->field_text.size};
-    blob_append(&exchange->field_text, (struct view){value, (size_t)size + 1});
+    reply_header_text(request, name, (struct view){value, (size_t)size});
 }
 
 void reply_allow(struct request *request)
@@ -73,9 +92,12 @@ static bool add_fields(struct exchange *exchange, struct MHD_Response *response)
     if (exchange->field_text.failed)
         return false;
     for (size_t i = 0; i < exchange->nfields; i++) {
-        const char *value = exchange->field_text.data + exchange->fields[i].at;
+        const struct exchange_field *field = &exchange->fields[i];
+        const char *value = field->literal != NULL
+                                ? field->literal
+                                : exchange->field_text.data + field->at;
 
-        if (!add(response, exchange->fields[i].name, value))
+        if (!add(response, field->name, value))
             return false;
     }
     return true;
@@ -124,8 +146,8 @@ void reply_nothing(struct request *request)
 /* What is stored here must never become a page of this origin. */
 static void add_safety(struct request *request)
 {
-    reply_header(request, "X-Content-Type-Options", "nosniff");
-    reply_header(request, "Content-Security-Policy", "sandbox");
+    reply_header_literal(request, "X-Content-Type-Options", "nosniff");
+    reply_header_literal(request, "Content-Security-Policy", "sandbox");
 }
 
 void reply_empty(struct request *request, unsigned code)
@@ -232,7 +254,7 @@ void reply_held(struct request *request, unsigned code, const char *media_type,
 
     *hold = HOLD_NOTHING;
     if (code != MHD_HTTP_NOT_MODIFIED) {
-        reply_header(request, "Content-Type", "%s", media_type);
+        reply_header_text(request, "Content-Type", view_of(media_type));
         add_safety(request);
     }
     if (code == MHD_HTTP_NOT_MODIFIED || request->method == METHOD_HEAD) {
@@ -262,8 +284,8 @@ void reply_bytes(struct request *request, unsigned code, const char *media_type,
 void reply_static(struct request *request, unsigned code,
                   const char *media_type, struct view body)
 {
-    reply_header(request, "Content-Type", "%s", media_type);
-    reply_header(request, "X-Content-Type-Options", "nosniff");
+    reply_header_text(request, "Content-Type", view_of(media_type));
+    reply_header_literal(request, "X-Content-Type-Options", "nosniff");
     finish(request, code,
            MHD_create_response_from_buffer(
                body.size, (void *)(uintptr_t)body.data, MHD_RESPMEM_PERSISTENT),
@@ -275,7 +297,7 @@ void reply_stream(struct request *request, unsigned code,
 {
     struct exchange *exchange = request->exchange;
 
-    reply_header(request, "Content-Type", "%s", media_type);
+    reply_header_text(request, "Content-Type", view_of(media_type));
     add_safety(request);
     finish(request, code,
            feed_response(
@@ -352,7 +374,7 @@ static void send_problem(struct request *request, enum problem problem,
     counter_add(&request->exchange->http_loop->shared->stats->problems[problem],
                 1);
     reply_header(request, "Content-Type", "application/problem+json");
-    reply_header(request, "X-Content-Type-Options", "nosniff");
+    reply_header_literal(request, "X-Content-Type-Options", "nosniff");
     reply_header(request, "Cache-Control", "no-store");
     if (row->code == MHD_HTTP_SERVICE_UNAVAILABLE)
         reply_header(request, "Retry-After", "%d", RETRY_AFTER_S);

@@ -16,6 +16,14 @@
 void reply_header(struct request *request, const char *name, const char *format,
                   ...) KIST_PRINTF(3, 4);
 
+/* The same with a text as it is, which is copied: no NUL, no CR LF. */
+void reply_header_text(struct request *request, const char *name,
+                       struct view value);
+
+/* The same with a value that is a literal, too. */
+void reply_header_literal(struct request *request, const char *name,
+                          const char *value);
+
 /* Allow, with what route_find() said the path takes. */
 void reply_allow(struct request *request);
 

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <string.h>
+#include <time.h>
 
 TestSuite(moment, .timeout = 10);
 
@@ -142,6 +143,20 @@ Test(moment, http_has_its_fixed_date_form)
 }
 
 /* A clock may be far off; no spelling overruns its array. */
+Test(moment, dates_are_those_of_the_c_library)
+{
+    for (uint64_t day = 0; day < 401 * 366; day++) {
+        time_t seconds = (time_t)(day * DAY_MS / 1000);
+        char expected[MOMENT_SIZE], text[MOMENT_SIZE];
+        struct tm at;
+
+        gmtime_r(&seconds, &at);
+        strftime(expected, sizeof(expected), "%a, %d %b %Y %H:%M:%S GMT", &at);
+        moment_to_http(day * DAY_MS, text);
+        cr_assert(eq(str, text, expected));
+    }
+}
+
 Test(moment, the_farthest_moment_still_fits)
 {
     char text[MOMENT_SIZE];
