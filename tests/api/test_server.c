@@ -518,7 +518,7 @@ Test(server, a_head_that_proxies_could_read_otherwise_closes)
         "GET /hello#x HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /hello HTTP/1.1\nHost: a\n\n",
         "GET /hello HTTP/1.1\r\nHost: a\r\nIf-Match: \"\xc3\xa4\"\r\n\r\n",
-        "GET /hello HTTP/1.1\r\nHost: a\r\nIf-Match: 1\r\nIf-Match: 2\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nHost: a\r\nRange: a\r\nRange: b\r\n\r\n",
         "PUT /kv/a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
         "Content-Length: 39\r\n\r\n",
         "PUT /kv/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
@@ -550,7 +550,7 @@ Test(server, a_long_good_head_is_read)
 
     start_server();
     blob_append_text(&request, "GET /hello HTTP/1.1\r\nHost: a\r\n");
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 10; i++)
         blob_printf(&request, "X-Filler-%d: %01000d\r\n", i, i);
     blob_append_text(&request, "\r\n");
     cr_assert(http_send(&scene.http, blob_view(&request)));
