@@ -9,6 +9,7 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,18 +48,13 @@ void exchange_free(struct exchange *exchange)
 static void give_back(struct exchange *exchange)
 {
     struct http_loop *loop = exchange->http_loop;
-    struct exchange empty = {
-        .decoded = exchange->decoded,
-        .field_text = exchange->field_text,
-        .members = exchange->members,
-    };
 
     assert(exchange->body.data == NULL && exchange->response == NULL);
     blob_free(&exchange->joined); /* Hardly any request has one. */
-    blob_clear(&empty.decoded);
-    blob_clear(&empty.field_text);
-    blob_clear(&empty.members);
-    *exchange = empty;
+    memset(exchange, 0, offsetof(struct exchange, decoded));
+    blob_clear(&exchange->decoded);
+    blob_clear(&exchange->field_text);
+    blob_clear(&exchange->members);
     if (loop->spares >= SPARES) {
         exchange_free(exchange);
         return;
@@ -133,7 +129,8 @@ static enum MHD_Result queue(struct exchange *exchange)
     http_loop_enter(exchange->http_loop, exchange->connection,
                     CONNECTION_ANSWER, clock_mono_ns());
     queued = MHD_queue_response(exchange->mhd, exchange->code, response);
-    MHD_destroy_response(response); /* libmicrohttpd counts its own. */
+    if (exchange->mould == NULL)
+        MHD_destroy_response(response); /* libmicrohttpd counts its own. */
     return queued;
 }
 
@@ -284,6 +281,15 @@ void exchange_cut(struct exchange *exchange)
     exchange_answer(exchange, 0, NULL, 0);
 }
 
+static void drop_response(struct exchange *exchange)
+{
+    if (exchange->mould != NULL)
+        moulds_give_back(&exchange->http_loop->moulds, exchange->mould);
+    else if (exchange->response != NULL)
+        MHD_destroy_response(exchange->response);
+    exchange->response = NULL;
+}
+
 void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
                     enum MHD_RequestTerminationCode how)
 {
@@ -306,9 +312,7 @@ void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
                       now_ns);
     if (exchange->request.work_free != NULL)
         exchange->request.work_free(exchange->request.work);
-    if (exchange->response != NULL)
-        MHD_destroy_response(exchange->response);
-    exchange->response = NULL;
+    drop_response(exchange);
     upload_drop(exchange);
     http_loop_enter(exchange->http_loop, exchange->connection, CONNECTION_IDLE,
                     now_ns);

@@ -43,6 +43,7 @@ struct exchange_field {
     const char *name;
     const char *literal; /* Its value; NULL: a text of our own. */
     size_t at;           /* Where that begins in field_text; ends with NUL. */
+    size_t size;
 };
 
 struct exchange {
@@ -59,8 +60,7 @@ struct exchange {
     struct view path;
     struct view query; /* A copy: libmicrohttpd writes into the original. */
     unsigned target_fault;
-    unsigned allowed; /* Methods, where there is an Allow to send. */
-    struct blob decoded;
+    unsigned allowed;   /* Methods, where there is an Allow to send. */
     struct blob joined; /* Of headers that came in several lines. */
     char drawn_id[REQUEST_ID_SIZE];
 
@@ -73,13 +73,17 @@ struct exchange {
     uint64_t discarded;
 
     /* The answer. */
-    struct exchange_field fields[EXCHANGE_FIELDS];
     size_t nfields;
-    struct blob field_text;
-    struct blob members; /* JSON members of the problem to come. */
     struct MHD_Response *response;
+    struct mould *mould; /* Whose response that is, or NULL: it is ours. */
     unsigned code;
     uint64_t answer_size;
+
+    /* From here on not cleared for the next request; the blobs are emptied. */
+    struct blob decoded;
+    struct blob field_text;
+    struct blob members; /* JSON members of the problem to come. */
+    struct exchange_field fields[EXCHANGE_FIELDS];
 };
 
 /* The four callbacks of a daemon; cls is the struct http_loop. */

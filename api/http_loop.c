@@ -485,5 +485,6 @@ void http_loop_close(struct http_loop *loop)
         loop->spare = spare->next_parked;
         exchange_free(spare);
     }
+    moulds_clear(&loop->moulds);
     free(loop);
 }

@@ -19,6 +19,7 @@
 #include "api/census.h"
 #include "api/connection.h"
 #include "api/http_stats.h"
+#include "api/mould.h"
 #include "api/request_id.h"
 #include "base/loop.h"
 
@@ -68,6 +69,7 @@ struct http_loop {
     struct feed *feeds;
     struct exchange *spare;
     size_t spares;
+    struct moulds moulds;
     struct request_ids ids;
 
     /* Any thread reads; nconnections is written by the acceptor as well. */

@@ -1,7 +1,8 @@
 /*
  * Headers are kept in the exchange until the response exists, because only
- * the call that ends the request knows its body. A body is never copied: what
- * came with it is released when libmicrohttpd is done with it.
+ * the call that ends the request knows its body. A small answer comes from a
+ * mould. Otherwise a body is never copied: what came with it is released when
+ * libmicrohttpd is done with it.
  */
 #include "api/reply.h"
 
@@ -35,7 +36,8 @@ void reply_header_literal(struct request *request, const char *name,
                           const char *value)
 {
     add_field(request->exchange,
-              (struct exchange_field){.name = name, .literal = value});
+              (struct exchange_field){
+                  .name = name, .literal = value, .size = strlen(value)});
 }
 
 void reply_header_text(struct request *request, const char *name,
@@ -43,8 +45,9 @@ void reply_header_text(struct request *request, const char *name,
 {
     struct blob *text = &request->exchange->field_text;
 
-    add_field(request->exchange,
-              (struct exchange_field){.name = name, .at = text->size});
+    add_field(request->exchange, (struct exchange_field){.name = name,
+                                                         .at = text->size,
+                                                         .size = value.size});
     blob_append(text, value);
     blob_append_byte(text, '\0');
 }
@@ -87,31 +90,34 @@ static bool add(struct MHD_Response *response, const char *name,
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-static bool add_fields(struct exchange *exchange, struct MHD_Response *response)
+/* All of them, Request-Id the last. False: memory ran out. */
+static bool list_fields(struct request *request,
+                        struct mould_field fields[EXCHANGE_FIELDS])
 {
-    if (exchange->field_text.failed)
+    struct exchange *exchange = request->exchange;
+    const struct blob *text = &exchange->field_text;
+
+    reply_header_text(request, "Request-Id", request->id);
+    if (text->failed)
         return false;
     for (size_t i = 0; i < exchange->nfields; i++) {
         const struct exchange_field *field = &exchange->fields[i];
-        const char *value = field->literal != NULL
-                                ? field->literal
-                                : exchange->field_text.data + field->at;
+        const char *value =
+            field->literal != NULL ? field->literal : text->data + field->at;
 
-        if (!add(response, field->name, value))
-            return false;
+        fields[i] = (struct mould_field){field->name, {value, field->size}};
     }
     return true;
 }
 
-static bool add_id(struct exchange *exchange, struct MHD_Response *response)
+static bool add_fields(struct exchange *exchange,
+                       const struct mould_field *fields,
+                       struct MHD_Response *response)
 {
-    struct view id = exchange->request.id;
-    char text[REQUEST_ID_MAX + 1];
-
-    assert(id.size < sizeof(text));
-    memcpy(text, id.data, id.size);
-    text[id.size] = '\0';
-    return add(response, "Request-Id", text);
+    for (size_t i = 0; i < exchange->nfields; i++)
+        if (!add(response, fields[i].name, fields[i].value.data))
+            return false;
+    return true;
 }
 
 static bool is_ending(const struct exchange *exchange)
@@ -126,8 +132,9 @@ static void finish(struct request *request, unsigned code,
                    struct MHD_Response *response, uint64_t size)
 {
     struct exchange *exchange = request->exchange;
-    bool good = response != NULL && add_fields(exchange, response) &&
-                add_id(exchange, response);
+    struct mould_field fields[EXCHANGE_FIELDS];
+    bool good = response != NULL && list_fields(request, fields) &&
+                add_fields(exchange, fields, response);
 
     if (good && is_ending(exchange))
         good = add(response, "Connection", "close");
@@ -136,6 +143,30 @@ static void finish(struct request *request, unsigned code,
         response = NULL;
     }
     exchange_answer(exchange, code, response, size);
+}
+
+/*
+ * The answer from a mould, which copies the body. False: there is none for it,
+ * and nothing was done.
+ */
+static bool finish_in_mould(struct request *request, unsigned code,
+                            struct view body, uint64_t size)
+{
+    struct exchange *exchange = request->exchange;
+    struct mould_field fields[EXCHANGE_FIELDS];
+    size_t nfields = exchange->nfields;
+
+    if (body.size > MOULD_BODY_MAX || is_ending(exchange))
+        return false;
+    if (list_fields(request, fields))
+        exchange->mould = moulds_take(&exchange->http_loop->moulds, fields,
+                                      exchange->nfields, body);
+    if (exchange->mould == NULL) {
+        exchange->nfields = nfields;
+        return false;
+    }
+    exchange_answer(exchange, code, mould_response(exchange->mould), size);
+    return true;
 }
 
 void reply_nothing(struct request *request)
@@ -154,6 +185,8 @@ void reply_empty(struct request *request, unsigned code)
 {
     static const char nothing[1];
 
+    if (finish_in_mould(request, code, (struct view){nothing, 0}, 0))
+        return;
     finish(request, code,
            MHD_create_response_from_buffer(0, (void *)(uintptr_t)nothing,
                                            MHD_RESPMEM_PERSISTENT),
@@ -251,13 +284,18 @@ void reply_held(struct request *request, unsigned code, const char *media_type,
 {
     struct hold held = *hold;
     struct MHD_Response *response;
+    bool bare = code == MHD_HTTP_NOT_MODIFIED || request->method == METHOD_HEAD;
 
     *hold = HOLD_NOTHING;
     if (code != MHD_HTTP_NOT_MODIFIED) {
         reply_header_text(request, "Content-Type", view_of(media_type));
         add_safety(request);
     }
-    if (code == MHD_HTTP_NOT_MODIFIED || request->method == METHOD_HEAD) {
+    if (finish_in_mould(request, code, body, bare ? 0 : body.size)) {
+        hold_release(&held);
+        return;
+    }
+    if (bare) {
         hold_release(&held);
         reply_length(request, code, body.size);
         return;
@@ -286,6 +324,8 @@ void reply_static(struct request *request, unsigned code,
 {
     reply_header_text(request, "Content-Type", view_of(media_type));
     reply_header_literal(request, "X-Content-Type-Options", "nosniff");
+    if (finish_in_mould(request, code, body, body.size))
+        return;
     finish(request, code,
            MHD_create_response_from_buffer(
                body.size, (void *)(uintptr_t)body.data, MHD_RESPMEM_PERSISTENT),
@@ -382,6 +422,11 @@ static void send_problem(struct request *request, enum problem problem,
         reply_allow(request);
     reply_document(request, problem, detail, &document);
     size = document.size;
+    if (!document.failed &&
+        finish_in_mould(request, row->code, blob_view(&document), size)) {
+        blob_free(&document);
+        return;
+    }
     if (!document.failed)
         response = MHD_create_response_from_buffer_with_free_callback(
             document.size, document.data, free);

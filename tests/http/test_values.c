@@ -46,6 +46,31 @@ Test(values, a_value_comes_with_what_is_known_of_it)
     etag();
 }
 
+/* The responses of small answers are used again for others. */
+Test(values, values_of_one_size_are_not_mixed_up)
+{
+    ask_for(201, "PUT /kv/a", "", "\"a\"");
+    const char *a = etag();
+    ask_for(201, "PUT /kv/b", "", "\"b\"");
+    const char *b = etag();
+
+    for (int i = 0; i < 3; i++) {
+        ask_for(200, "GET /kv/a", "Request-Id: one\r\n", NULL);
+        expect_body("\"a\"");
+        expect_header("ETag", a);
+        expect_header("Request-Id", "one");
+        ask_for(200, "GET /kv/b", "Request-Id: two\r\n", NULL);
+        expect_body("\"b\"");
+        expect_header("ETag", b);
+        expect_header("Request-Id", "two");
+        ask_for(304, "GET /kv/a", text("If-None-Match: %s\r\n", a), NULL);
+        expect_header("ETag", a);
+        ask_for(200, "HEAD /kv/b", "", NULL);
+        expect_header("ETag", b);
+        expect_header("Content-Length", "3");
+    }
+}
+
 Test(values, last_modified_is_the_time_of_the_write)
 {
     struct tm parts = {0};
