@@ -209,7 +209,11 @@ void blob_append_text(struct blob *blob, const char *text)
 
 void blob_append_byte(struct blob *blob, char byte)
 {
-    blob_append(blob, (struct view){&byte, 1});
+    if (blob->failed || blob->size == blob->capacity) {
+        blob_append(blob, (struct view){&byte, 1});
+        return;
+    }
+    blob->data[blob->size++] = byte;
 }
 
 void blob_printf(struct blob *blob, const char *format, ...)
@@ -246,22 +250,28 @@ void hold_release(struct hold *hold)
     *hold = HOLD_NOTHING;
 }
 
+static void append_number(struct blob *blob, uint64_t number, size_t size)
+{
+    char bytes[sizeof(number)];
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (char)(number >> (8 * (size - 1 - i)));
+    blob_append(blob, (struct view){bytes, size});
+}
+
 void blob_append_u16(struct blob *blob, uint16_t number)
 {
-    blob_append_byte(blob, (char)(number >> 8));
-    blob_append_byte(blob, (char)number);
+    append_number(blob, number, sizeof(number));
 }
 
 void blob_append_u32(struct blob *blob, uint32_t number)
 {
-    blob_append_u16(blob, (uint16_t)(number >> 16));
-    blob_append_u16(blob, (uint16_t)number);
+    append_number(blob, number, sizeof(number));
 }
 
 void blob_append_u64(struct blob *blob, uint64_t number)
 {
-    blob_append_u32(blob, (uint32_t)(number >> 32));
-    blob_append_u32(blob, (uint32_t)number);
+    append_number(blob, number, sizeof(number));
 }
 
 uint16_t read_u16(const char *at)
