@@ -233,6 +233,15 @@ static const struct setting rows[] = {
      .fallback = "64MiB",
      RANGE(64 * KIB, TIB),
      .description = "Memory in which the engine keeps blocks of its tables."},
+    {.name = "cache-bytes",
+     .type = SETTING_BYTES,
+     FIELD(cache_bytes),
+     .fallback = "64MiB",
+     RANGE(MIB, TIB),
+     .zero = "no cache",
+     .description =
+         "Memory in which whole records are kept that are asked for, so that "
+         "most reads do not reach the engine. All overhead counts."},
     {.name = "max-open-files",
      .type = SETTING_COUNT,
      FIELD(max_open_files),
@@ -286,7 +295,7 @@ static const struct setting_group groups[] = {
     {"Process", 5},
     {"Network", 7},
     {"Requests", 9},
-    {"Storage", 9},
+    {"Storage", 10},
 };
 
 static const struct setting_pair pairs[] = {

@@ -33,6 +33,7 @@ enum kist_status storage_start(const struct settings *settings, struct log *log,
                 .max_open_files = (unsigned)settings->max_open_files,
                 .accept_data_loss = settings->accept_data_loss,
             },
+        .cache_bytes = settings->cache_bytes,
         .reserve_bytes = settings->disk_reserve_bytes,
         .ballast_bytes = settings->ballast_bytes,
     };

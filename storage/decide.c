@@ -33,7 +33,7 @@ static enum kist_status find_current(struct decision *decision,
 
     write->on_pending = overlay_find(&decision->overlay, write->key, &place);
     if (!write->on_pending)
-        return store_get(decision->store, write->key, out_item);
+        return store_peek(decision->store, write->key, out_item);
     if (place.size == 0)
         return KIST_NOT_FOUND;
     *out_item = (struct item){0};

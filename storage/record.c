@@ -84,6 +84,24 @@ static bool is_reference(struct view value)
     return large_reference_decode(value, &reference) == KIST_OK;
 }
 
+void record_trust(struct view bytes, struct record *out_record)
+{
+    const char *head = bytes.data;
+    unsigned flags = (unsigned char)head[1];
+    size_t media_size = read_u16(head + 2), value_size = read_u32(head + 36);
+
+    *out_record = (struct record){
+        .version = {read_u64(head + 4), read_u64(head + 12)},
+        .expiry_ms = read_u64(head + 20),
+        .created_ms = read_u64(head + 28),
+        .type = (enum json_type)(flags >> TYPE_SHIFT),
+        .tombstone = (flags & FLAG_TOMBSTONE) != 0,
+        .large = (flags & FLAG_LARGE) != 0,
+        .media_type = {head + RECORD_HEAD_SIZE, media_size},
+        .value = {head + RECORD_HEAD_SIZE + media_size, value_size},
+    };
+}
+
 enum kist_status record_decode(struct view key, struct view bytes,
                                struct record *out_record)
 {
@@ -108,15 +126,6 @@ enum kist_status record_decode(struct view key, struct view bytes,
     if ((flags & FLAG_LARGE) != 0 && !is_reference(value))
         return KIST_CORRUPT;
 
-    *out_record = (struct record){
-        .version = {read_u64(head + 4), read_u64(head + 12)},
-        .expiry_ms = read_u64(head + 20),
-        .created_ms = read_u64(head + 28),
-        .type = (enum json_type)(flags >> TYPE_SHIFT),
-        .tombstone = (flags & FLAG_TOMBSTONE) != 0,
-        .large = (flags & FLAG_LARGE) != 0,
-        .media_type = {head + RECORD_HEAD_SIZE, media_size},
-        .value = value,
-    };
+    record_trust(bytes, out_record);
     return KIST_OK;
 }

@@ -6,6 +6,7 @@
 #include "storage/store.h"
 
 #include "base/clock.h"
+#include "storage/cache.h"
 #include "storage/data_dir.h"
 #include "storage/disk.h"
 #include "storage/large_entry.h"
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define SPACE_RECORDS  'k'
+#define SPACE_RECORDS  STORE_SPACE_RECORDS
 #define SPACE_EXPIRIES 'x'
 
 #define IDENTITY_KEY VIEW_LITERAL("midentity")
@@ -33,6 +34,7 @@ struct store {
     struct store_options options;
     struct store_hooks hooks;
     struct data_dir *data_dir;
+    struct cache *cache; /* NULL: there is none. */
 
     pthread_mutex_t disk_lock; /* The commit and store_check() both look. */
     struct disk *disk;
@@ -98,6 +100,11 @@ struct hlc *store_clock(struct store *store)
 struct store_stats *store_stats(struct store *store)
 {
     return &store->stats;
+}
+
+struct cache *store_cache(struct store *store)
+{
+    return store->cache;
 }
 
 /* Identity and clock: 8 bytes each; a new directory gets its own. */
@@ -219,6 +226,9 @@ static enum kist_status open_parts(struct store *store,
 
     status = data_dir_open(store->options.path, "leveldb", out_fault,
                            &store->data_dir);
+    if (status == KIST_OK && store->options.cache_bytes > 0)
+        status = cache_open(store->options.cache_bytes, SPACE_RECORDS,
+                            &store->cache);
     if (status == KIST_OK)
         status = disk_open(&disk, out_fault, &store->disk);
     if (status == KIST_OK)
@@ -284,6 +294,7 @@ void store_close(struct store *store)
     if (store->engine != NULL)
         store->engine->ops->close(store->engine);
     large_close(store->large);
+    cache_close(store->cache);
     disk_close(store->disk);
     data_dir_close(store->data_dir);
     pthread_mutex_destroy(&store->disk_lock);
@@ -308,7 +319,7 @@ void store_return_engine(struct store *store)
     pthread_rwlock_unlock(&store->engine_lock);
 }
 
-/* Reading. */
+/* Keys of the engine. */
 
 struct space_key {
     char bytes[1 + 8 + STORE_KEY_MAX + 1];
@@ -323,48 +334,6 @@ static struct view space_key(struct space_key *out, char space, struct view key)
         memcpy(out->bytes + 1, key.data, key.size);
     out->size = key.size + 1;
     return (struct view){out->bytes, out->size};
-}
-
-void item_free(struct item *item)
-{
-    hold_release(&item->hold);
-}
-
-static void count_read(struct store *store, enum kist_status status,
-                       uint64_t started_ns)
-{
-    histogram_observe(&store->stats.read_time, clock_mono_ns() - started_ns);
-    if (status == KIST_CORRUPT)
-        counter_add(&store->stats.corrupt_records, 1);
-    if (status != KIST_OK && status != KIST_NOT_FOUND)
-        counter_add(&store->stats.read_errors, 1);
-}
-
-enum kist_status store_get(struct store *store, struct view key,
-                           struct item *out_item)
-{
-    uint64_t started_ns = clock_mono_ns();
-    struct item item = {0};
-    struct blob bytes = BLOB_EMPTY;
-    struct space_key space;
-    enum kist_status status = KIST_READ_ONLY;
-
-    pthread_rwlock_rdlock(&store->engine_lock);
-    if (store->engine != NULL)
-        status = store->engine->ops->get(
-            store->engine, space_key(&space, SPACE_RECORDS, key), &bytes);
-    pthread_rwlock_unlock(&store->engine_lock);
-
-    if (status == KIST_OK)
-        status = record_decode(key, blob_view(&bytes), &item.record);
-    count_read(store, status, started_ns);
-    if (status != KIST_OK) {
-        blob_free(&bytes);
-        return status;
-    }
-    item.hold = hold_blob(&bytes);
-    *out_item = item;
-    return KIST_OK;
 }
 
 struct large *store_large(struct store *store)
@@ -393,7 +362,7 @@ static enum kist_status judge_missing(struct store *store, struct view key,
                                       struct version version)
 {
     struct item now;
-    enum kist_status status = store_get(store, key, &now);
+    enum kist_status status = store_peek(store, key, &now);
 
     if (status != KIST_OK)
         return status;
@@ -549,6 +518,22 @@ enum kist_status store_writable(const struct store *store)
     return KIST_READ_ONLY;
 }
 
+/* Under the engine's lock, so that a reopen forgets before or after it. */
+static enum kist_status apply_through_cache(struct store *store,
+                                            const struct engine_batch *batch,
+                                            enum engine_sync sync)
+{
+    enum kist_status status;
+
+    if (store->cache == NULL)
+        return store->engine->ops->apply(store->engine, batch, sync);
+    cache_write_begin(store->cache, batch);
+    status = store->engine->ops->apply(store->engine, batch, sync);
+    cache_write_end(store->cache, batch,
+                    status == KIST_OK ? CACHE_APPLIED : CACHE_FAILED);
+    return status;
+}
+
 enum kist_status store_apply(struct store *store,
                              const struct engine_batch *batch,
                              enum engine_sync sync)
@@ -566,7 +551,7 @@ enum kist_status store_apply(struct store *store,
         pthread_rwlock_unlock(&store->engine_lock);
         return status;
     }
-    status = store->engine->ops->apply(store->engine, batch, sync);
+    status = apply_through_cache(store, batch, sync);
     pthread_rwlock_unlock(&store->engine_lock);
 
     histogram_observe(&store->stats.write_time, clock_mono_ns() - started_ns);
@@ -593,6 +578,9 @@ static enum kist_status replace_engine(struct store *store,
     enum kist_status status;
 
     pthread_rwlock_wrlock(&store->engine_lock);
+    /* A write of unknown outcome may be there, after all, in the next one. */
+    if (store->cache != NULL)
+        cache_clear(store->cache);
     if (store->engine != NULL)
         store->engine->ops->close(store->engine);
     store->engine = NULL;

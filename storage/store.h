@@ -27,9 +27,14 @@
 #include "storage/hlc.h"
 #include "storage/large.h"
 #include "storage/record.h"
+#include "storage/store_read.h"
 
 #define STORE_KEY_MAX 1024
 
+/* The first byte of a record's key in the engine. */
+#define STORE_SPACE_RECORDS 'k'
+
+struct cache;
 struct store;
 
 enum store_state {
@@ -43,6 +48,7 @@ const char *store_state_name(enum store_state state);
 struct store_options {
     const char *path;             /* The data directory. */
     struct engine_options engine; /* path is ours to set. */
+    uint64_t cache_bytes;         /* Of records in memory; 0: none. */
     uint64_t reserve_bytes;       /* Writes stop below it; 0: automatic. */
     uint64_t ballast_bytes;       /* 0: automatic. */
 };
@@ -68,22 +74,6 @@ KIST_CHECKED enum kist_status store_open(const struct store_options *options,
 
 /* Every cursor was closed before. Takes NULL. */
 void store_close(struct store *store);
-
-/* A record and what keeps it in memory. */
-struct item {
-    struct hold hold;
-    struct record record;
-};
-
-void item_free(struct item *item); /* Takes an empty one, too. */
-
-/*
- * The record of key, a dead one too: ask record_is_dead(). Gives *out_item.
- * KIST_NOT_FOUND: none. KIST_READ_ONLY: the engine is away until a reopen
- * succeeds. KIST_CORRUPT, KIST_IO, KIST_NO_MEMORY.
- */
-KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
-                                        struct item *out_item);
 
 /* Where values lie that are too large for the engine. */
 struct large *store_large(struct store *store);
@@ -147,6 +137,9 @@ struct store_stats {
 };
 
 struct store_stats *store_stats(struct store *store);
+
+/* For storage/store_read.c and who counts; NULL: there is none. */
+struct cache *store_cache(struct store *store);
 
 /*
  * The engine for a while, or NULL while it is down; it is not replaced until

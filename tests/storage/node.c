@@ -1,6 +1,7 @@
 #include "tests/storage/node.h"
 
 #include "base/clock.h"
+#include "storage/cache.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@ enum kist_status node_open_store(struct node *node)
         .engine.write_buffer_bytes = buffer != 0 ? buffer : 1 << 20,
         .engine.block_cache_bytes = 1 << 20,
         .engine.max_open_files = 100,
+        .cache_bytes = CACHE_BYTES_MIN, /* Tiny: entries come and go. */
         .ballast_bytes = 1 << 16,
         .reserve_bytes = 1 << 20,
     };

@@ -67,6 +67,7 @@ static void open_store(struct stress *stress)
         .path = stress->path,
         .engine.write_buffer_bytes = 256 << 10,
         .engine.block_cache_bytes = 1 << 20,
+        .cache_bytes = 1 << 18,
         .ballast_bytes = 1 << 16,
         .reserve_bytes = 1 << 20,
     };

@@ -1,0 +1,152 @@
+#include "storage/store_read.h"
+
+#include "base/clock.h"
+#include "storage/cache.h"
+#include "storage/store.h"
+
+#include <assert.h>
+#include <string.h>
+
+void item_free(struct item *item)
+{
+    hold_release(&item->hold);
+}
+
+static void count_read(struct store_stats *stats, enum kist_status status,
+                       uint64_t started_ns)
+{
+    histogram_observe(&stats->read_time, clock_mono_ns() - started_ns);
+    if (status == KIST_CORRUPT)
+        counter_add(&stats->corrupt_records, 1);
+    if (status != KIST_OK && status != KIST_NOT_FOUND)
+        counter_add(&stats->read_errors, 1);
+}
+
+static enum kist_status get(struct store *store, struct view key,
+                            struct blob *out_bytes)
+{
+    char engine_key[1 + STORE_KEY_MAX];
+    struct engine *engine = store_borrow_engine(store);
+    enum kist_status status;
+
+    if (engine == NULL)
+        return KIST_READ_ONLY;
+    assert(key.size <= STORE_KEY_MAX);
+    engine_key[0] = STORE_SPACE_RECORDS;
+    if (key.size > 0)
+        memcpy(engine_key + 1, key.data, key.size);
+    status = engine->ops->get(engine, (struct view){engine_key, 1 + key.size},
+                              out_bytes);
+    store_return_engine(store);
+    return status;
+}
+
+static enum kist_status read_engine(struct store *store, struct view key,
+                                    struct item *out_item,
+                                    struct view *out_encoded)
+{
+    uint64_t started_ns = clock_mono_ns();
+    struct blob bytes = BLOB_EMPTY;
+    enum kist_status status = get(store, key, &bytes);
+
+    if (status == KIST_OK)
+        status = record_decode(key, blob_view(&bytes), &out_item->record);
+    count_read(store_stats(store), status, started_ns);
+    if (status != KIST_OK) {
+        blob_free(&bytes);
+        return status;
+    }
+    *out_encoded = blob_view(&bytes);
+    out_item->hold = hold_blob(&bytes);
+    return KIST_OK;
+}
+
+/* A dead record would be dropped by the next one who asks for it. */
+static bool is_worth_keeping(enum kist_status status,
+                             const struct record *record)
+{
+    if (status == KIST_OK)
+        return record->expiry_ms == 0 || record->expiry_ms > clock_wall_ms();
+    return status == KIST_NOT_FOUND;
+}
+
+static enum kist_status read_and_fill(struct store *store, struct view key,
+                                      const struct cache_ticket *ticket,
+                                      struct item *out_item,
+                                      enum store_source *out_source)
+{
+    struct view encoded = {0};
+    enum kist_status status = read_engine(store, key, out_item, &encoded);
+
+    *out_source = STORE_ENGINE;
+    if (is_worth_keeping(status, &out_item->record) &&
+        cache_fill(store_cache(store), key, ticket, encoded))
+        *out_source = STORE_ENGINE_KEPT;
+    return status;
+}
+
+static void take_found(const struct cache_found *found, struct item *out_item)
+{
+    record_trust(found->record, &out_item->record);
+    out_item->hold = found->hold;
+}
+
+enum kist_status store_read(struct store *store, struct view key,
+                            enum store_reader reader, struct item *out_item,
+                            enum store_source *out_source)
+{
+    struct cache *cache = store_cache(store);
+    struct cache_found found;
+    struct view ignored;
+
+    if (cache == NULL) {
+        *out_source = STORE_NO_CACHE;
+        return read_engine(store, key, out_item, &ignored);
+    }
+    if (reader == STORE_FRESH) {
+        found.ticket = cache_pass_by(cache, key);
+        return read_and_fill(store, key, &found.ticket, out_item, out_source);
+    }
+    switch (cache_get(cache, key, CACHE_READ, &found)) {
+    case CACHE_MISS:
+        break;
+    case CACHE_ABSENT:
+        *out_source = STORE_CACHE;
+        return KIST_NOT_FOUND;
+    case CACHE_HIT:
+        *out_source = STORE_CACHE;
+        take_found(&found, out_item);
+        return KIST_OK;
+    }
+    return read_and_fill(store, key, &found.ticket, out_item, out_source);
+}
+
+enum kist_status store_get(struct store *store, struct view key,
+                           struct item *out_item)
+{
+    enum store_source source;
+
+    return store_read(store, key, STORE_USUAL, out_item, &source);
+}
+
+enum kist_status store_peek(struct store *store, struct view key,
+                            struct item *out_item)
+{
+    struct cache *cache = store_cache(store);
+    enum cache_answer answer = CACHE_MISS;
+    struct cache_found found;
+    struct view ignored;
+
+    if (cache != NULL)
+        answer = cache_get(cache, key, CACHE_PEEK, &found);
+    switch (answer) {
+    case CACHE_MISS:
+        break;
+    case CACHE_ABSENT:
+        return KIST_NOT_FOUND;
+    case CACHE_HIT:
+        take_found(&found, out_item);
+        return KIST_OK;
+    }
+    return read_engine(store, key, out_item, &ignored);
+}

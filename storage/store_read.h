@@ -1,0 +1,55 @@
+/*
+ * store_read - one key's record, from the cache or from the engine.
+ *
+ * Threads: any.
+ */
+#ifndef KIST_STORAGE_STORE_READ_H
+#define KIST_STORAGE_STORE_READ_H
+
+#include "base/bytes.h"
+#include "storage/record.h"
+
+struct store;
+
+/* A record and what keeps it in memory. */
+struct item {
+    struct hold hold;
+    struct record record;
+};
+
+void item_free(struct item *item); /* Takes an empty one, too. */
+
+/*
+ * The record of key, a dead one too: ask record_is_dead(). Gives *out_item.
+ * KIST_NOT_FOUND: none. KIST_READ_ONLY: the engine is away until a reopen
+ * succeeds. KIST_CORRUPT, KIST_IO, KIST_NO_MEMORY.
+ */
+KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
+                                        struct item *out_item);
+
+enum store_reader {
+    STORE_USUAL,
+    STORE_FRESH, /* Not what the cache has; but it gets what was read. */
+};
+
+enum store_source {
+    STORE_CACHE,       /* A hit; KIST_NOT_FOUND can be one, too. */
+    STORE_ENGINE_KEPT, /* A miss, which the cache has from now on. */
+    STORE_ENGINE,      /* A miss that it would not take. */
+    STORE_NO_CACHE,    /* There is none. */
+};
+
+/* The same; *out_source is where the answer is from, of failures as well. */
+KIST_CHECKED enum kist_status store_read(struct store *store, struct view key,
+                                         enum store_reader reader,
+                                         struct item *out_item,
+                                         enum store_source *out_source);
+
+/*
+ * The same for the commit, which reads what it is about to replace: that says
+ * nothing about what clients will read, so the cache gets nothing of it.
+ */
+KIST_CHECKED enum kist_status store_peek(struct store *store, struct view key,
+                                         struct item *out_item);
+
+#endif
