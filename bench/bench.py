@@ -1,18 +1,33 @@
 #!/usr/bin/python3
 """Compares kistd with what people would use instead, on this machine.
 
-Without names, every workload runs and the documents are written anew. With
-names, only those run, and their figures are shown.
+Without names every workload runs, and the figures become docs/performance.md
+with its plots; with --quick or names they are shown, and kept in build/bench/.
 """
 
 import argparse
+import json
+import resource
+import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
+import machine
 import measure
+import report
+import servers
 import stage as stages
-import workloads
+from registry import WORKLOADS
+
+# Each fills the registry; in the order of the report.
+import small    # noqa: F401
+import many     # noqa: F401
+import big      # noqa: F401
+import clients  # noqa: F401
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def options():
@@ -20,17 +35,23 @@ def options():
         prog="./dev bench", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="workload",
-                        help=", ".join(workloads.REGISTRY))
+                        help=", ".join(WORKLOADS))
     parser.add_argument("--quick", action="store_true",
-                        help="fewer and shorter rounds")
+                        help="fewer and shorter rounds, under 3 minutes")
+    parser.add_argument("--large", action="store_true",
+                        help="10 million keys, too: some minutes, 3 GB of disk")
     parser.add_argument("--kistd", default="build/release/kistd",
                         help="the program to measure")
+    parser.add_argument("--tools", default="build/release/bench",
+                        help="where the C programs of bench/ are, built")
     parser.add_argument("--rounds", type=int, help="how often in turn")
     parser.add_argument("--seconds", type=int, help="of each measurement")
     parser.add_argument("--scratch", default="build/bench",
                         help="where the data is while measuring: on a disk")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="where the figures go instead")
     chosen = parser.parse_args()
-    unknown = set(chosen.names) - set(workloads.REGISTRY)
+    unknown = set(chosen.names) - set(WORKLOADS)
     if unknown:
         parser.error(f"there is no workload {', '.join(sorted(unknown))}")
     return chosen
@@ -40,48 +61,72 @@ def scale_of(chosen):
     scale = stages.QUICK if chosen.quick else stages.Scale()
     given = {name: getattr(chosen, name) for name in ("rounds", "seconds")
              if getattr(chosen, name)}
+    if chosen.large:
+        given["growth"] = stages.LARGE
     return replace(scale, **given)
 
 
-def line(name, samples, ours):
-    wrong = [sample["error"] for sample in samples if "error" in sample]
-    if wrong:
-        return f"  {name:24} ERROR {wrong[0]}"
-    middle = {field: measure.median_of(samples, field) for field in (
-        "per_second", "user_us", "system_us", "resident_bytes", "p50", "p99")}
-    text = (f"  {name:24} {middle['per_second']:9,.0f}/s"
-            f"  cpu {middle['user_us']:5.1f} + {middle['system_us']:5.1f} us"
-            f"  {middle['resident_bytes'] / 2**20:6.0f} MiB"
-            f"  p50 {middle['p50'] / 1e3:7.2f} ms"
-            f"  p99 {middle['p99'] / 1e3:7.2f} ms")
-    ratio = measure.ratios(ours, samples, "per_second")
-    if ratio and ours is not samples:
-        text += ("  ratio {median:.2f} ({min:.2f}-{max:.2f})"
-                 .format(**ratio))
-    cpu = measure.ratios(ours, samples, "cpu_us")
-    if cpu and ours is not samples:
-        text += f"  of cpu {cpu['median']:.2f}"
-    return text
+def versions(kistd):
+    done = subprocess.run(["git", "-C", ROOT, "describe", "--always",
+                           "--dirty"], capture_output=True, text=True)
+    return {
+        "kistd": " ".join([servers.Kistd(kistd).version().split()[-1],
+                           done.stdout.strip()]).strip(),
+        **{package: servers.package_version(package) for package in (
+            "nginx-light", "webdis", "redis-server", "etcd-server",
+            "libleveldb-dev", "libmicrohttpd-dev", "wrk")}}
 
 
-def show(title, axis, points):
+def measured(name, chosen, scale):
+    """The workload's points; or why there are none, which spoils no other."""
+    entry = WORKLOADS[name]
+    about = {key: entry[key] for key in ("title", "axis", "unit", "field",
+                                         "text")}
+    began = time.monotonic()
+    try:
+        with stages.Stage(chosen.kistd, chosen.tools, scale,
+                          chosen.scratch) as stage:
+            points = entry["run"](stage)
+    except Exception as wrong:
+        return about | {"error": f"{type(wrong).__name__}: {wrong}",
+                        "points": []}
     for point in points:
-        print(f"{title}, {point['at']} {axis}", flush=True)
-        ours = next(iter(point["samples"].values()))
-        for name, samples in point["samples"].items():
-            print(line(name, samples, ours), flush=True)
+        first = next(iter(point["samples"].values()))
+        point["ratios"] = {
+            peer: measure.ratios(first, samples, entry["field"])
+            for peer, samples in point["samples"].items()
+            if samples is not first}
+    return about | {"points": points, "took": time.monotonic() - began}
 
 
 def main():
     chosen = options()
-    scale = scale_of(chosen)
+    whole = not chosen.names and not chosen.quick
     began = time.monotonic()
-    for name in chosen.names or workloads.REGISTRY:
-        entry = workloads.REGISTRY[name]
-        with stages.Stage(chosen.kistd, scale, chosen.scratch) as stage:
-            show(entry["title"], entry["axis"], entry["run"](stage))
-    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    # Two ends of 10,000 connections.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    scale = scale_of(chosen)
+    result = {
+        "format": 1, "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "command": " ".join(["./dev bench", *sys.argv[1:]]),
+        "machine": machine.description(chosen.scratch),
+        "versions": versions(chosen.kistd), "scale": asdict(scale),
+        "workloads": {}}
+    for name in chosen.names or WORKLOADS:
+        result["workloads"][name] = measured(name, chosen, scale)
+        report.show(result["workloads"][name])
+    result["took"] = time.monotonic() - began
+    print(report.targets_text(result))
+
+    folder = ROOT / "docs" if whole else Path(chosen.scratch)
+    path = chosen.json or folder / "performance.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    report.write(result, path.parent)
+    print(f"{result['took']:.0f} s; {path.with_suffix('.md')}",
+          file=sys.stderr)
+    return any("error" in entry for entry in result["workloads"].values())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,10 +1,16 @@
 """Rounds, samples and ratios: the arithmetic of the benchmark.
 
 One round measures every contender once, in turn, so that what else the
-machine does meets all of them alike. kistd is compared with a peer within
-each round; the figure is the median of these ratios.
+machine does meets all of them alike. The first contender is compared with
+each other one within each round; the figure is the median of these ratios.
+
+A sample is a dict: per_second in the workload's unit, user_us and system_us
+of CPU for each unit, resident_bytes, and, from wrk, percentiles in
+microseconds. Or it has one entry: "error", why there is no figure, or
+"absent", why there cannot be one.
 """
 
+import contextlib
 import statistics
 import time
 from dataclasses import dataclass
@@ -13,6 +19,15 @@ from typing import Callable, Optional
 import process
 import raw_http
 import wrk
+
+
+# The generator leaves in the middle of requests. Webdis then gives answers to
+# them to whoever comes next; not after a moment.
+SETTLE = 0.1
+
+
+class Absent(Exception):
+    """This contender does not have what would be measured."""
 
 
 @dataclass
@@ -24,14 +39,44 @@ class Load:
     port: int
     probe: bytes                    # One of the requests ...
     status: int = 200               # ... and how it must be answered.
-    body: Optional[bytes] = None    # Within the answer; None: any.
+    body: Optional[bytes] = None    # Stands in the answer; None: anything.
     steady_size: bool = True        # All answers have the probe's size.
+    units: float = 1                # In a request: 1000 in a batch of 1000.
     label: Optional[str] = None
-    before: Optional[Callable] = None
+    run: Callable = wrk.run         # The load generator.
+    beside: Callable = lambda: contextlib.nullcontext({})   # Meanwhile.
 
     @property
     def name(self):
         return self.label or self.server.name
+
+
+class Meter:
+    """What a server's processes use while a measurement goes on."""
+
+    def __init__(self, server):
+        self.pids = server.pids()
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        self.user, self.system = process.cpu_seconds(self.pids)
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.seconds = time.monotonic() - self.began
+            user, system = process.cpu_seconds(self.pids)
+            self.user, self.system = user - self.user, system - self.system
+
+    def each(self, units):
+        """A sample's entries about the processes, for so many units."""
+        return cpu_of(self.user, self.system, units) | {
+            "resident_bytes": process.resident_bytes(self.pids)}
+
+
+def cpu_of(user, system, units):
+    return {"user_us": user / units * 1e6, "system_us": system / units * 1e6,
+            "cpu_us": (user + system) / units * 1e6}
 
 
 def check_probe(load):
@@ -47,56 +92,57 @@ def sample(load, connections, seconds, warm_up, seed):
     """One measurement; raises wrk.Wrong if any answer was wrong."""
     expected = check_probe(load)
     if warm_up:
-        wrk.run(load.port, load.requests, connections, warm_up, seed)
-    pids = load.server.pids()
-    user, system = process.cpu_seconds(pids)
-    result = wrk.run(load.port, load.requests, connections, seconds, seed + 1)
-    user_end, system_end = process.cpu_seconds(pids)
+        load.run(load.port, load.requests, connections, warm_up, seed)
+    with load.beside() as figures, Meter(load.server) as meter:
+        result = load.run(load.port, load.requests, connections, seconds,
+                          seed + 1)
     if load.steady_size:
-        wrk.check_size(result, expected.size)
+        wrk.check_size(result, expected.size, connections)
+    time.sleep(SETTLE)
     check_probe(load)
-    result["user_us"] = (user_end - user) / result["requests"] * 1e6
-    result["system_us"] = (system_end - system) / result["requests"] * 1e6
-    result["cpu_us"] = result["user_us"] + result["system_us"]
-    result["resident_bytes"] = process.resident_bytes(pids)
-    return result
+    result["per_second"] *= load.units
+    return result | figures | meter.each(result["requests"] * load.units)
 
 
-def attempt(measure):
-    """measure()'s sample, or what is wrong with it in its place."""
+def attempt(measured, number):
+    """A sample, or in its place what is wrong."""
     try:
-        return measure()
-    except (wrk.Wrong, OSError, RuntimeError) as wrong:
-        return {"error": str(wrong)}
+        return measured(number)
+    except Absent as absent:
+        return {"absent": str(absent)}
+    except Exception as wrong:  # One figure less; the others stay good.
+        return {"error": f"{type(wrong).__name__}: {wrong}"}
 
 
-def in_turn(contenders, rounds, pause=0.1):
+def in_turn(contenders, rounds):
     """{name: [a sample a round]}; contenders: {name: a call that measures}."""
     samples = {name: [] for name in contenders}
     for number in range(rounds):
-        for name, measure in contenders.items():
-            time.sleep(pause)
-            samples[name].append(attempt(lambda: measure(number)))
+        for name, measured in contenders.items():
+            samples[name].append(attempt(measured, number))
     return samples
 
 
-def good(samples):
-    return [sample for sample in samples if "error" not in sample]
+def reason(samples):
+    """(kind, why) of the first round without a figure, or None."""
+    for each in samples:
+        for kind in ("error", "absent"):
+            if kind in each:
+                return kind, each[kind]
+    return None
 
 
 def median_of(samples, field):
-    values = [sample[field] for sample in good(samples) if field in sample]
-    return statistics.median(values) if values else None
+    """None if a round went wrong: a part of a figure is no figure."""
+    if reason(samples) or not all(field in each for each in samples):
+        return None
+    return statistics.median(each[field] for each in samples)
 
 
 def ratios(ours, theirs, field):
-    """Median, least and greatest of ours / theirs, round by round.
-
-    None if any round of the two went wrong: a figure of which a part is
-    missing is no figure.
-    """
-    if not ours or len(good(ours + theirs)) != 2 * len(ours) \
-            or not all(sample[field] for sample in theirs):
+    """Median, least and greatest of ours / theirs, round by round."""
+    if median_of(ours, field) is None or median_of(theirs, field) is None \
+            or not all(each[field] for each in theirs):
         return None
     each = [a[field] / b[field] for a, b in zip(ours, theirs, strict=True)]
     return {"median": statistics.median(each), "min": min(each),

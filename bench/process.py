@@ -67,7 +67,10 @@ def cpu_seconds(pids):
     """(user, system) seconds that the processes have used so far."""
     user = system = 0
     for pid in pids:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            raise RuntimeError("a process of the server ended") from None
         fields = stat.rpartition(")")[2].split()
         user += int(fields[11])
         system += int(fields[12])
@@ -78,3 +81,19 @@ def resident_bytes(pids):
     pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1])
                 for pid in pids)
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def run_measured(arguments):
+    """(output, seconds, user, system, greatest resident bytes) of a child."""
+    began = time.monotonic()
+    child = subprocess.Popen([str(word) for word in arguments],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             preexec_fn=die_with_parent)
+    output = child.stdout.read().decode()
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    child.stdout.close()
+    if child.returncode != 0:
+        raise RuntimeError(f"{arguments[0]}: {output[-200:]}")
+    return (output, time.monotonic() - began, used.ru_utime, used.ru_stime,
+            used.ru_maxrss * 1024)

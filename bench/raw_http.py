@@ -63,13 +63,13 @@ class Connection:
             answer.body = self.stream.read(int(answer.header("Content-Length")))
             answer.size += len(answer.body)
             return
-        while True:
+        chunks = []
+        while not chunks or chunks[-1]:
             line = self.stream.readline()
-            chunk = self.stream.read(int(line, 16) + 2)
-            answer.size += len(line) + len(chunk)
-            if chunk == b"\r\n":
-                return
-            answer.body += chunk[:-2]
+            chunks.append(self.stream.read(int(line, 16)))
+            answer.size += len(line) + len(chunks[-1]) + 2
+            self.stream.readline()
+        answer.body = b"".join(chunks)
 
     def close(self):
         self.stream.close()

@@ -30,6 +30,10 @@ def output_of(*arguments):
     return (done.stdout + done.stderr).strip()
 
 
+def package_version(package):
+    return output_of("dpkg-query", "-W", "-f", "${Version}", package)
+
+
 class Server:
     """What all have: a folder, children, a port."""
 
@@ -84,20 +88,51 @@ class Kistd(Server):
     def version(self):
         return output_of(self.program, "--version")
 
-    def load(self, items):
+    def load(self, items, durability="sync"):
         connection = raw_http.Connection(self.port)
         for part in slices(items, 1000):
-            body = b"".join(b'{"op":"put","key":"%s","value":%s}\n' % item
-                            for item in part)
-            answer = connection.ask(raw_http.request(
-                "POST", "/batch", body,
-                [("Content-Type", "application/x-ndjson")]))
+            answer = connection.ask(self.batch(
+                (self.put_line(*item) for item in part), durability))
             if answer.body.count(b'"status":20') != len(part):
                 raise RuntimeError(f"kistd did not load: {answer.body[:300]}")
         connection.close()
 
+    def shown(self, value):
+        return value
+
     def get(self, key):
         return raw_http.request("GET", f"/kv/{key.decode()}")
+
+    def get_unless(self, key, tag):
+        return raw_http.request("GET", f"/kv/{key.decode()}", None,
+                                [("If-None-Match", tag)])
+
+    def head(self, key):
+        return raw_http.request("HEAD", f"/kv/{key.decode()}")
+
+    def put_opaque(self, key, value):
+        return raw_http.request("PUT", f"/kv/{key.decode()}", value,
+                                [("Content-Type", "application/octet-stream")])
+
+    def put_line(self, key, value):
+        return b'{"op":"put","key":"%s","value":%s}\n' % (key, value)
+
+    def get_line(self, key):
+        return b'{"op":"get","key":"%s"}\n' % key
+
+    def batch(self, lines, durability="sync"):
+        return raw_http.request(
+            "POST", "/batch?durability=" + durability, b"".join(lines),
+            [("Content-Type", "application/x-ndjson")])
+
+    def page(self, start, limit):
+        return raw_http.request("GET", f"/kv?start={start.decode()}"
+                                f"&limit={limit}&values=1")
+
+    def everything(self):
+        return raw_http.request("GET", "/kv?values=1", None,
+                                [("Accept", "application/x-ndjson"),
+                                 ("Connection", "close")])
 
     def put(self, key, value, durability=None):
         query = f"?durability={durability}" if durability else ""
@@ -106,9 +141,59 @@ class Kistd(Server):
 
 
 class Nginx(Server):
-    """Canned answers: the same bytes as another server's, a port for each."""
+    """nginx as Debian configures it, except for what cuts long runs short."""
 
     name = "nginx"
+
+    def launch(self):
+        self.port = process.free_port()
+        self.serve(f"""
+    server {{
+        listen 127.0.0.1:{self.port} backlog=4096;
+        {self.locations()}
+    }}""")
+
+    def serve(self, sites):
+        (self.folder / "nginx.conf").write_text(f"""
+daemon off;
+user root;
+worker_processes auto;
+worker_rlimit_nofile 20000;
+pid {self.folder}/pid;
+events {{ worker_connections 16384; }}
+http {{
+    access_log off;
+    server_tokens off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000000;
+    keepalive_timeout 3600s;
+    default_type application/json;
+    {sites}
+}}
+""")
+        child = self.child("nginx", "-p", self.folder, "-c",
+                           self.folder / "nginx.conf", "-e",
+                           self.folder / "error.log")
+        process.wait_for_port(self.port, child)
+
+
+class NginxFiles(Nginx):
+    """nginx that sends files: /kv/<name>."""
+
+    def locations(self):
+        (self.folder / "kv").mkdir()
+        return f"root {self.folder};"
+
+    def store(self, name, size):
+        chunk = os.urandom(min(size, 1 << 20))
+        with open(self.folder / "kv" / name, "wb") as file:
+            for at in range(0, size, len(chunk)):
+                file.write(chunk[:size - at])
+
+
+class NginxAnswers(Nginx):
+    """Constant answers with the bytes of another server's, a port for each."""
 
     def __init__(self, answers):
         super().__init__()
@@ -117,76 +202,45 @@ class Nginx(Server):
     def launch(self):
         self.ports = {name: process.free_port() for name in self.answers}
         self.port = next(iter(self.ports.values()))
-        self.configure({name: 0 for name in self.answers})
-        child = self.child("nginx", "-p", self.folder, "-c",
-                           self.folder / "nginx.conf", "-e",
-                           self.folder / "error.log")
-        process.wait_for_port(self.port, child)
-        self.equalize(child)
+        # nginx adds headers of its own. How much they are, it tells itself.
+        self.serve_cut({name: 0 for name in self.answers})
+        surplus = {name: self.size_of(name) - answer.size
+                   for name, answer in self.answers.items()}
+        self.stop()
+        self.serve_cut(surplus)
+        for name, answer in self.answers.items():
+            if self.size_of(name) != answer.size:
+                raise RuntimeError(f"nginx answers {self.size_of(name)} bytes"
+                                   f" for {name}, not {answer.size}")
 
-    def configure(self, surplus):
-        sites = "".join(self.site(name, surplus[name])
-                        for name in self.answers)
-        (self.folder / "nginx.conf").write_text(f"""
-daemon off;
-user root;
-worker_processes auto;
-worker_rlimit_nofile 65536;
-pid {self.folder}/pid;
-events {{ worker_connections 20000; }}
-http {{
-    access_log off;
-    server_tokens off;
-    keepalive_requests 1000000000;
-    keepalive_timeout 3600s;
-    default_type application/json;
-    {sites}
-}}
-""")
+    def size_of(self, name):
+        method = "HEAD" if name == "HEAD" else "GET"
+        return raw_http.ask(self.ports[name],
+                            raw_http.request(method, "/kv/x")).size
+
+    def serve_cut(self, surplus):
+        self.serve("".join(self.site(name, surplus[name])
+                           for name in self.answers))
 
     def site(self, name, surplus):
-        """nginx adds headers of its own: others get shorter for it."""
+        """The answer, its longest headers shorter by surplus bytes."""
         answer = self.answers[name]
         headers = {header: value for header, value in answer.headers
                    if header not in ("Date", "Content-Type", "Content-Length")}
         for header in sorted(headers, key=lambda name: -len(headers[name])):
-            if surplus < 0:
-                headers[header] += "x" * -surplus
-                surplus = 0
-            cut = min(surplus, len(headers[header]) - 2)
-            headers[header] = headers[header][cut:]
+            value = headers[header]
+            cut = min(surplus, len(value) - 2)
+            headers[header] = value[cut:] if cut > 0 else value + "x" * -cut
             surplus -= cut
-        lines = [f"add_header {header} '{value}';"
-                 for header, value in headers.items()]
-        body = answer.body.decode()
+        lines = " ".join(f"add_header {header} '{value}';"
+                         for header, value in headers.items())
+        body = f" '{answer.body.decode()}'" if answer.body else ""
         return f"""
     server {{
         listen 127.0.0.1:{self.ports[name]} backlog=4096;
-        {" ".join(lines)}
-        location / {{ return {answer.status}{f" '{body}'" if body else ""}; }}
-    }}
-"""
-
-    def equalize(self, child):
-        probe = raw_http.request("GET", "/kv/x")
-        surplus = {name: raw_http.ask(port, probe).size
-                   - self.answers[name].size
-                   for name, port in self.ports.items()}
-        self.configure(surplus)
-        process.stop(child)
-        self.children.remove(child)
-        child = self.child("nginx", "-p", self.folder, "-c",
-                           self.folder / "nginx.conf", "-e",
-                           self.folder / "error.log")
-        process.wait_for_port(self.port, child)
-        for name, port in self.ports.items():
-            size = raw_http.ask(port, probe).size
-            if size != self.answers[name].size:
-                raise RuntimeError(f"nginx answers {size} bytes for {name}, "
-                                   f"not {self.answers[name].size}")
-
-    def version(self):
-        return output_of("nginx", "-v").rpartition("/")[2]
+        {lines}
+        location / {{ return {answer.status}{body}; }}
+    }}"""
 
 
 class Webdis(Server):
@@ -217,11 +271,6 @@ class Webdis(Server):
         }))
         process.wait_for_port(self.port, self.child("webdis", settings))
 
-    def version(self):
-        redis = output_of("redis-server", "--version").split("v=")[1].split()[0]
-        webdis = output_of("dpkg-query", "-W", "-f", "${Version}", "webdis")
-        return f"webdis {webdis}, redis {redis}"
-
     def load(self, items):
         with socket.create_connection(("127.0.0.1", self.redis_port)) as redis:
             stream = redis.makefile("rb")
@@ -233,6 +282,16 @@ class Webdis(Server):
                 for _ in part:
                     if stream.readline() != b"+OK\r\n":
                         raise RuntimeError("redis did not load")
+
+    def shown(self, value):
+        return value
+
+    def get_all(self, keys):
+        return raw_http.request("POST", "/",
+                                b"MGET/" + b"/".join(keys))
+
+    def put_opaque(self, key, value):
+        return self.put(key, value)
 
     def get(self, key):
         # .txt: the value as it is, the least that Webdis can do.
@@ -271,12 +330,9 @@ class Etcd(Server):
             time.sleep(0.1)
         raise RuntimeError("etcd has no leader")
 
-    def version(self):
-        return output_of("etcd", "--version").split("\n")[0].split()[-1]
-
-    def post(self, path, content):
+    def post(self, path, content, headers=()):
         return raw_http.request("POST", "/v3/kv/" + path,
-                                json.dumps(content).encode())
+                                json.dumps(content).encode(), headers)
 
     def load(self, items):
         connection = raw_http.Connection(self.port)
@@ -289,8 +345,20 @@ class Etcd(Server):
                 raise RuntimeError(f"etcd did not load: {answer.body[:300]}")
         connection.close()
 
+    def shown(self, value):
+        return base64_text(value).encode()
+
     def get(self, key):
         return self.post("range", {"key": base64_text(key)})
+
+    def page(self, start, limit):
+        return self.post("range", {"key": base64_text(start),
+                                   "range_end": base64_text(b"\0"),
+                                   "limit": limit})
+
+    def everything(self):
+        return self.post("range", {"key": "AA==", "range_end": "AA=="},
+                         [("Connection", "close")])
 
     def put(self, key, value, durability=None):
         return self.post("put", {"key": base64_text(key),

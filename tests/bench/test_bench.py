@@ -1,0 +1,193 @@
+"""The benchmark's arithmetic, and that wrong answers never make a figure."""
+
+import http.server
+import os
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, sys.argv.pop(1))
+import measure      # noqa: E402
+import raw_http     # noqa: E402
+import targets      # noqa: E402
+import wrk          # noqa: E402
+
+RESULT = ('RESULT {"requests":%d,"duration_us":2000000,"bytes":100000,'
+          '"connect":0,"read":0,"write":0,"timeout":%d,"status":%d,'
+          '"mean":1.0,"max":9,"p50":1,"p90":2,"p99":3,"p999":4}\n')
+
+
+def samples(*rates):
+    return [{"per_second": rate} for rate in rates]
+
+
+class Arithmetic(unittest.TestCase):
+    def test_a_ratio_is_the_median_of_the_rounds_ratios(self):
+        # The second round was slow for both: 2, 3, 4. Of the medians: 200/50.
+        found = measure.ratios(samples(200, 30, 400), samples(100, 10, 100),
+                               "per_second")
+        self.assertEqual(found, {"median": 3, "min": 2, "max": 4})
+
+    def test_a_round_that_went_wrong_leaves_no_ratio(self):
+        good, bad = samples(1, 1), samples(1) + [{"error": "status 500"}]
+        self.assertIsNone(measure.ratios(good, bad, "per_second"))
+        self.assertIsNone(measure.ratios(bad, good, "per_second"))
+        self.assertIsNone(measure.median_of(bad, "per_second"))
+        self.assertEqual(measure.reason(bad), ("error", "status 500"))
+
+    def test_every_round_measures_all_in_turn(self):
+        order = []
+
+        def contender(name):
+            return lambda number: order.append((number, name)) or {}
+
+        measure.in_turn({name: contender(name) for name in "ab"}, 2)
+        self.assertEqual(order, [(0, "a"), (0, "b"), (1, "a"), (1, "b")])
+
+    def test_what_raises_is_an_error_of_its_round_alone(self):
+        def measured(number):
+            if number == 1:
+                raise wrk.Wrong("no")
+            return {"per_second": 1}
+
+        found = measure.in_turn({"a": measured}, 3)["a"]
+        self.assertEqual(["error" in each for each in found],
+                         [False, True, False])
+
+    def test_what_a_server_cannot_do_is_no_error(self):
+        def measured(_):
+            raise measure.Absent("a limit")
+
+        found = measure.in_turn({"a": measured}, 1)["a"]
+        self.assertEqual(measure.reason(found), ("absent", "a limit"))
+
+    def test_cpu_is_for_one_unit(self):
+        self.assertEqual(measure.cpu_of(2, 1, 1_000_000),
+                         {"user_us": 2, "system_us": 1, "cpu_us": 3})
+
+
+class Targets(unittest.TestCase):
+    def result(self, ratio):
+        return {"workloads": {"w": {"points": [{
+            "at": 64, "samples": {"kistd": [], "peer": []},
+            "ratios": {"peer": ratio}}]}}}
+
+    def target(self, sense):
+        return targets.Target("", "", "w", 64, "kistd", "peer", 3, sense)
+
+    def test_a_bound_is_kept_from_its_side(self):
+        for ratio, least, most in ((2.9, False, True), (3, True, True),
+                                   (3.1, True, False)):
+            self.assertEqual(self.target("at least").reached(ratio), least)
+            self.assertEqual(self.target("at most").reached(ratio), most)
+
+    def test_the_ratio_is_found_at_its_place(self):
+        ratio = {"median": 3, "min": 2, "max": 4}
+        target = self.target("at least")
+        self.assertEqual(targets.ratio_of(self.result(ratio), target),
+                         (ratio, ""))
+        self.assertEqual(targets.ratio_of({"workloads": {}}, target),
+                         (None, "not measured"))
+
+    def test_a_target_without_a_figure_says_why(self):
+        result = self.result(None)
+        result["workloads"]["w"]["points"][0]["samples"]["peer"] = [
+            {"error": "it ended"}]
+        self.assertEqual(targets.ratio_of(result, self.target("at least")),
+                         (None, "ERROR: it ended"))
+
+
+class Parser(unittest.TestCase):
+    def test_wrks_result_becomes_a_rate(self):
+        result = wrk.parse("Running 2s test\n" + RESULT % (1000, 0, 0))
+        self.assertEqual(result["per_second"], 500)
+        self.assertEqual(result["p99"], 3)
+
+    def test_a_bad_status_or_a_timeout_is_no_result(self):
+        for timeouts, statuses in ((0, 1), (1, 0)):
+            with self.assertRaises(wrk.Wrong):
+                wrk.parse(RESULT % (1000, timeouts, statuses))
+
+    def test_no_request_or_no_line_is_no_result(self):
+        for text in (RESULT % (0, 0, 0), "unable to connect"):
+            with self.assertRaises(wrk.Wrong):
+                wrk.parse(text)
+
+    def test_answers_of_another_size_are_noticed(self):
+        result = wrk.parse(RESULT % (1000, 0, 0))
+        wrk.check_size(result, 100, 2)
+        with self.assertRaises(wrk.Wrong):
+            wrk.check_size(result, 140, 2)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        status = self.server.status_of(self.path)
+        body = b"fine"
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Itself:
+    """The server that is measured is this program."""
+
+    name = "itself"
+
+    def pids(self):
+        return [os.getpid()]
+
+
+class Samples(unittest.TestCase):
+    """A real wrk against a server that answers as it is told."""
+
+    def setUp(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
+                                                      Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # wrk just goes away.
+        threading.Thread(target=self.server.serve_forever,
+                         daemon=True).start()
+        self.folder = tempfile.TemporaryDirectory(prefix="kist-")
+
+    def tearDown(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.folder.cleanup()
+
+    def sample(self, status_of, **more):
+        self.server.status_of = status_of
+        requests = Path(self.folder.name) / "requests"
+        texts = [raw_http.request("GET", path) for path in ("/a", "/b")]
+        wrk.write_requests(requests, texts)
+        load = measure.Load(Itself(), requests, self.server.server_address[1],
+                            texts[0], **more)
+        return measure.attempt(
+            lambda number: measure.sample(load, 2, 1, 0, number), 1)
+
+    def test_right_answers_are_counted(self):
+        found = self.sample(lambda path: 200, body=b"fine")
+        self.assertNotIn("error", found)
+        self.assertGreater(found["requests"], 0)
+
+    def test_one_key_of_two_that_fails_is_an_error(self):
+        found = self.sample(lambda path: 200 if path == "/a" else 503)
+        self.assertRegex(found["error"], r"\d+ status errors in \d+ requests")
+
+    def test_the_probe_is_held_to_its_status_and_body(self):
+        found = self.sample(lambda path: 201)
+        self.assertIn("status 201, not 200", found["error"])
+        found = self.sample(lambda path: 200, body=b"other")
+        self.assertIn("the body is", found["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()
