@@ -3,6 +3,7 @@
 
 #include "api/accept.h"
 #include "api/api.h"
+#include "api/cache_status.h"
 #include "api/entity.h"
 #include "api/etag.h"
 #include "api/json_pointer.h"
@@ -22,8 +23,7 @@
 static enum kist_status read_living(struct request *request,
                                     struct item *out_item)
 {
-    enum kist_status status =
-        store_get(request->api->store, request->key, out_item);
+    enum kist_status status = cache_status_read(request, out_item);
 
     if (status == KIST_OK &&
         record_is_dead(&out_item->record, clock_wall_ms())) {

@@ -52,6 +52,7 @@ const char *head_fault_detail(enum head_fault fault)
 
 static const char *const names[HEADER_COUNT] = {
     [HEADER_ACCEPT] = "Accept",
+    [HEADER_CACHE_CONTROL] = "Cache-Control",
     [HEADER_CONTENT_ENCODING] = "Content-Encoding",
     [HEADER_CONTENT_TYPE] = "Content-Type",
     [HEADER_IF_MATCH] = "If-Match",
@@ -166,6 +167,7 @@ static void read_host(struct head *head, struct view value)
 /* Headers whose value is a list may come in several lines. */
 static const bool lists[HEADER_COUNT] = {
     [HEADER_ACCEPT] = true,
+    [HEADER_CACHE_CONTROL] = true,
     [HEADER_IF_MATCH] = true,
     [HEADER_IF_NONE_MATCH] = true,
     [HEADER_PREFER] = true,

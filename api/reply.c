@@ -90,13 +90,15 @@ static bool add(struct MHD_Response *response, const char *name,
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-/* All of them, Request-Id the last. False: memory ran out. */
+/* All of them, those of every answer the last. False: memory ran out. */
 static bool list_fields(struct request *request,
                         struct mould_field fields[EXCHANGE_FIELDS])
 {
     struct exchange *exchange = request->exchange;
     const struct blob *text = &exchange->field_text;
 
+    if (request->cache_status != NULL)
+        reply_header_literal(request, "Cache-Status", request->cache_status);
     reply_header_text(request, "Request-Id", request->id);
     if (text->failed)
         return false;

@@ -31,6 +31,7 @@ enum method {
 /* The request headers that mean something to us; all others are ignored. */
 enum request_header {
     HEADER_ACCEPT,
+    HEADER_CACHE_CONTROL,
     HEADER_CONTENT_ENCODING,
     HEADER_CONTENT_TYPE,
     HEADER_IF_MATCH,
@@ -99,6 +100,9 @@ struct request {
      * on the answer goes out, whatever memory is left.
      */
     bool applied;
+
+    /* Cache-Status of the answer, a literal; NULL: no value was read. */
+    const char *cache_status;
 
     uint64_t started_ns; /* When the head was complete. */
     struct exchange *exchange;

@@ -44,6 +44,7 @@ REQUESTS = [
     (422, "PUT", "/kv/a?w=2", {}, "1"),
 
     (200, "GET", "/kv/a", {}, None),
+    (200, "GET", "/kv/a", {"Cache-Control": "no-cache"}, None),
     (200, "GET", "/kv/csv", {}, None),
     (200, "GET", "/kv/a?ptr=/0", {}, None),
     (200, "GET", "/kv/a", ENTRY, None),
