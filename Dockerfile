@@ -14,7 +14,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN meson setup build/image --buildtype=release -Dtests=false \
+RUN meson setup build/image --buildtype=release -Db_lto=true -Dtests=false \
     && ninja -C build/image kistd
 
 FROM debian:12-slim

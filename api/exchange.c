@@ -116,6 +116,14 @@ void *exchange_open(void *cls, const char *target,
     return exchange;
 }
 
+/* If no body came and nothing was waited for, it is still the same moment. */
+static uint64_t answer_begins(const struct exchange *exchange)
+{
+    return exchange->connection->phase == CONNECTION_IDLE
+               ? exchange->request.started_ns
+               : clock_mono_ns();
+}
+
 static enum MHD_Result queue(struct exchange *exchange)
 {
     struct MHD_Response *response = exchange->response;
@@ -127,7 +135,7 @@ static enum MHD_Result queue(struct exchange *exchange)
     exchange->state = EXCHANGE_SENDING;
     exchange->response = NULL;
     http_loop_enter(exchange->http_loop, exchange->connection,
-                    CONNECTION_ANSWER, clock_mono_ns());
+                    CONNECTION_ANSWER, answer_begins(exchange));
     queued = MHD_queue_response(exchange->mhd, exchange->code, response);
     if (exchange->mould == NULL)
         MHD_destroy_response(response); /* libmicrohttpd counts its own. */
