@@ -159,6 +159,7 @@ void storage_metrics_init(struct storage_metrics *self, struct metrics *metrics,
     add_states(self, metrics);
     add_lookups(store, metrics);
     add_store_counts(store_stats(store), metrics);
+    cache_metrics_init(&self->cache, metrics, store_cache(store));
     add_commit(self, metrics, commit_stats(commit));
 }
 

@@ -9,6 +9,7 @@
 #ifndef KIST_SERVICE_STORAGE_METRICS_H
 #define KIST_SERVICE_STORAGE_METRICS_H
 
+#include "service/cache_metrics.h"
 #include "service/metrics.h"
 #include "storage/commit.h"
 #include "storage/store.h"
@@ -17,6 +18,7 @@
 struct storage_metrics {
     struct store *store;
     double queue_limit;
+    struct cache_metrics cache;
 
     /* One series a state; 1 for the present one. */
     struct storage_state_series {

@@ -56,6 +56,7 @@ struct cache {
     size_t nshards; /* A power of two, as is nbuckets. */
     size_t nbuckets;
     size_t fixed_bytes;
+    uint64_t limit;
     struct shard *shards;
 
     /* Between cache_write_begin() and cache_write_end(). */
@@ -121,6 +122,7 @@ enum kist_status cache_open(uint64_t bytes, char space,
     memset(cache, 0, sizeof(*cache));
     cache->secret = siphash_process_key();
     cache->space = space;
+    cache->limit = bytes;
     cache->nshards = power_of_two_below(bytes / SHARD_BYTES);
     if (cache->nshards > SHARDS_MAX)
         cache->nshards = SHARDS_MAX;
@@ -543,7 +545,8 @@ static void add_totals_locked(const struct shard *shard,
 
 void cache_totals(struct cache *cache, struct cache_totals *out_totals)
 {
-    *out_totals = (struct cache_totals){.bytes = cache->fixed_bytes};
+    *out_totals = (struct cache_totals){.bytes = cache->fixed_bytes,
+                                        .limit = cache->limit};
     for (size_t i = 0; i < cache->nshards; i++) {
         pthread_mutex_lock(&cache->shards[i].lock);
         add_totals_locked(&cache->shards[i], out_totals);

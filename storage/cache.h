@@ -98,6 +98,7 @@ struct cache_totals {
     uint64_t entries;
     uint64_t absent_entries;
     uint64_t bytes; /* All that counts against the limit. */
+    uint64_t limit;
 };
 
 void cache_totals(struct cache *cache, struct cache_totals *out_totals);

@@ -73,6 +73,24 @@ Test(storage_metrics, a_write_is_counted_and_timed)
     cr_assert(eq(dbl, scrape("kist_commit_queue_bytes"), 0));
 }
 
+Test(storage_metrics, reads_are_told_by_where_they_were_answered)
+{
+    struct write write = node_put("key", "1");
+
+    cr_assert(eq(int, node_write(&node, &write), KIST_OK));
+    cr_assert(node_has(&node, "key", "1"));
+    cr_assert(node_has(&node, "none", NULL));
+    cr_assert(node_has(&node, "none", NULL));
+    cr_expect(eq(dbl, scrape("kist_cache_hits_total"), 1));
+    cr_expect(eq(dbl, scrape("kist_cache_misses_total"), 1));
+    cr_expect(eq(dbl, scrape("kist_cache_absent_hits_total"), 1));
+    cr_expect(eq(dbl, scrape("kist_cache_entries"), 2));
+    cr_expect(eq(dbl, scrape("kist_cache_absent_entries"), 1));
+    cr_expect(gt(dbl, scrape("kist_cache_bytes"), 0));
+    cr_expect(ge(dbl, scrape("kist_cache_limit_bytes"),
+                 scrape("kist_cache_bytes")));
+}
+
 Test(storage_metrics, limits_stand_beside_what_they_limit)
 {
     cr_assert(eq(dbl, scrape("kist_commit_queue_limit_bytes"), QUEUE_LIMIT));
