@@ -121,6 +121,7 @@ def main():
 
     folder = ROOT / "docs" if whole else Path(chosen.scratch)
     path = chosen.json or folder / "performance.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")
     report.write(result, path.parent)
     print(f"{result['took']:.0f} s; {path.with_suffix('.md')}",

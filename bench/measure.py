@@ -11,6 +11,7 @@ microseconds. Or it has one entry: "error", why there is no figure, or
 """
 
 import contextlib
+import os
 import statistics
 import time
 from dataclasses import dataclass
@@ -60,13 +61,20 @@ class Meter:
     def __enter__(self):
         self.began = time.monotonic()
         self.user, self.system = process.cpu_seconds(self.pids)
+        self.all = process.cpu_of_all() - process.cpu_of_children()
         return self
 
     def __exit__(self, kind, *_):
         if kind is None:
+            everybody = process.cpu_of_all() - process.cpu_of_children()
             self.seconds = time.monotonic() - self.began
             user, system = process.cpu_seconds(self.pids)
             self.user, self.system = user - self.user, system - self.system
+            self.others = everybody - self.all - self.user - self.system
+
+    def others_share(self):
+        """How much of the machine neither server nor generator used."""
+        return max(self.others / self.seconds / os.cpu_count(), 0)
 
     def each(self, units):
         """A sample's entries about the processes, for so many units."""
@@ -101,7 +109,10 @@ def sample(load, connections, seconds, warm_up, seed):
     time.sleep(SETTLE)
     check_probe(load)
     result["per_second"] *= load.units
-    return result | figures | meter.each(result["requests"] * load.units)
+    result |= meter.each(result["requests"] * load.units)
+    if figures:     # A second generator is still at work: nothing to tell.
+        return result | figures
+    return result | {"others_share": meter.others_share()}
 
 
 def attempt(measured, number):

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -75,6 +76,19 @@ def cpu_seconds(pids):
         user += int(fields[11])
         system += int(fields[12])
     return user / TICKS, system / TICKS
+
+
+def cpu_of_all():
+    """Seconds that all programs of this machine have used, but no interrupts,
+    which belong to nobody."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return sum(map(int, fields[1:4])) / TICKS
+
+
+def cpu_of_children():
+    """Seconds that children of this program had used when they ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def resident_bytes(pids):

@@ -7,6 +7,7 @@ writes the document anew from figures that are there.
 """
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -90,11 +91,12 @@ def rows(result):
 
 
 def targets_text(result):
-    lines = [f"  {target.text:42} {text:26} {target.sense} "
+    lines = [f"  {target.text:42} {target.peer:24} {text:24} {target.sense} "
              f"{number(target.bound)}: {verdict}"
              for target, text, verdict in rows(result)
              if target.workload in result["workloads"]]
-    return "\n".join(["\nto reach", *lines])
+    return "\n".join([f"\nother programs used {others(result):.0%} of the "
+                      "cores", *lines])
 
 
 # ------------------------------------------------------------ the document
@@ -154,13 +156,24 @@ def more_lines(entry):
                 yield f"\n{name}: {number(puts)} PUT/s meanwhile."
 
 
+def others(result):
+    """What the machine did for others: figures of a busy one say little."""
+    shares = [sample["others_share"] for entry in result["workloads"].values()
+              for point in entry["points"]
+              for samples in point["samples"].values()
+              for sample in samples if "others_share" in sample]
+    return statistics.median(shares) if shares else 0
+
+
 def machine_lines(result):
     about = result["machine"]
     yield (f"{about['cores']} cores of {about['cpu']}, "
            f"{about['memory_bytes'] / 2**30:.0f} GiB, {about['system']}, Linux "
            f"{about['kernel']}, {about['file_system']}; appending 4 KiB and "
-           f"syncing takes {number(about['sync_us'])} us. Load average before "
-           f"the run: {about['load_before']:.2f}.\n")
+           f"syncing takes {number(about['sync_us'])} us. While it was "
+           f"measured, other programs used {others(result):.0%} of the cores "
+           f"(median; load average before the run: "
+           f"{about['load_before']:.2f}).\n")
     yield from table(["Program", "Version"],
                      [list(pair) for pair in result["versions"].items()])
 
