@@ -5,6 +5,7 @@
  *     kist.lock   locked while a kistd runs on it; holds its process id
  *     FORMAT      which format and engine wrote this directory
  *     leveldb/    the engine's files
+ *     large/      values too large for it: storage/large.h
  *     ballast     storage/disk.h
  *
  * FORMAT is the first file to be written, so a directory with anything in it

@@ -47,6 +47,9 @@ struct large {
     atomic_bool stopping;
     _Atomic uint64_t serial; /* Given last. */
 
+    /* The one thread in large_tend(). */
+    bool is_counted[LARGE_PLACES]; /* Files of earlier runs, too. */
+
     pthread_mutex_t places_lock; /* Guards these two; held while one is made. */
     bool is_place[LARGE_PLACES]; /* Made and synced. */
     bool is_named;               /* large/ itself is. */
@@ -504,18 +507,56 @@ void large_drop(struct large *large, const struct large_reference *reference)
         counter_add(&large->stats.errors, 1);
 }
 
+void large_count_place(struct large *large, unsigned place, uint64_t files,
+                       uint64_t bytes)
+{
+    assert(!large->is_counted[place]);
+    large->is_counted[place] = true;
+    gauge_add(&large->stats.files, (int64_t)files);
+    gauge_add(&large->stats.bytes, (int64_t)bytes);
+}
+
+/* Out of its place. */
+static void count_out(struct large *large,
+                      const struct large_reference *reference, off_t size)
+{
+    if (reference->boot != large->boot &&
+        !large->is_counted[place_of(reference)])
+        return;
+    gauge_add(&large->stats.files, -1);
+    gauge_add(&large->stats.bytes, -(int64_t)size);
+}
+
+bool large_set_aside(struct large *large,
+                     const struct large_reference *reference)
+{
+    struct place_name name = place_name(reference);
+    char target[sizeof("damaged/") + LARGE_NAME_SIZE];
+    struct stat about;
+
+    snprintf(target, sizeof(target), "damaged/%s",
+             name.file + PLACE_NAME_SIZE + 1);
+    if (fstatat(large->directory, name.file, &about, AT_SYMLINK_NOFOLLOW) !=
+            0 ||
+        renameat(large->directory, name.file, large->directory, target) != 0)
+        return false;
+    count_out(large, reference, about.st_size);
+    gauge_add(&large->stats.damaged, 1);
+    /* After a crash it may lie where it was: the scrub finds it again. */
+    return sync_directory(large->directory, "damaged");
+}
+
 bool large_remove(struct large *large, const struct large_reference *reference)
 {
     struct place_name name = place_name(reference);
     struct stat about;
 
-    /* A reader may have seen it damaged and moved it away. */
-    if (fstatat(large->directory, name.file, &about, AT_SYMLINK_NOFOLLOW) != 0)
+    /* The scrub may have found it damaged and moved it away. */
+    if (fstatat(large->directory, name.file, &about, AT_SYMLINK_NOFOLLOW) !=
+            0 ||
+        unlinkat(large->directory, name.file, 0) != 0)
         return errno == ENOENT;
-    if (unlinkat(large->directory, name.file, 0) != 0)
-        return errno == ENOENT;
-    gauge_add(&large->stats.files, -1);
-    gauge_add(&large->stats.bytes, -(int64_t)about.st_size);
+    count_out(large, reference, about.st_size);
     return true;
 }
 

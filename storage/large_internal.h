@@ -1,6 +1,8 @@
 /*
  * large_internal - the directory of large values, for those who go through it
  * file by file (storage/large_orphans.c, storage/large_scrub.c).
+ *
+ * Threads: what changes something, the one that also calls large_tend().
  */
 #ifndef KIST_STORAGE_LARGE_INTERNAL_H
 #define KIST_STORAGE_LARGE_INTERNAL_H
@@ -14,6 +16,17 @@ int large_directory(const struct large *large);
 
 /* What all files of this process are called by. */
 uint64_t large_boot(const struct large *large);
+
+/*
+ * So many files of earlier runs are in this place: they are in the statistics
+ * from now on.
+ */
+void large_count_place(struct large *large, unsigned place, uint64_t files,
+                       uint64_t bytes);
+
+/* Move the file to large/damaged. False as below. Blocks. */
+KIST_CHECKED bool large_set_aside(struct large *large,
+                                  const struct large_reference *reference);
 
 /* Remove the file now. False: it is still there; errno says why. Blocks. */
 KIST_CHECKED bool large_remove(struct large *large,
