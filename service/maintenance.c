@@ -7,55 +7,24 @@
 
 enum {
     CHECK_INTERVAL_MS = 1000,
-    CARE_INTERVAL_MS = 1000,
     STOP_POLL_MS = 5,
 };
 
 struct maintenance {
     struct maintenance_parts parts;
     struct sweep *sweep;
+    struct large_care *large_care;
     struct loop_timer *check_timer;
     struct loop_timer *stop_timer;
     struct loop_timer *watchdog_timer; /* NULL: there is no watchdog. */
     struct loop_work check;
     bool checking;
-    struct loop_timer *care_timer;
-    struct loop_work care; /* Of the files of large values. */
-    bool caring;
     bool stopping;
 };
 
 static void run_check(struct loop_work *work)
 {
     store_check(OWNER(work, struct maintenance, check)->parts.store);
-}
-
-/* Beside the check, because removing large files takes long. */
-static void run_care(struct loop_work *work)
-{
-    struct maintenance *maintenance = OWNER(work, struct maintenance, care);
-
-    large_tend(store_large(maintenance->parts.store));
-}
-
-static void care_done(struct loop_work *work)
-{
-    struct maintenance *maintenance = OWNER(work, struct maintenance, care);
-
-    maintenance->caring = false;
-    if (!maintenance->stopping)
-        loop_timer_set(maintenance->care_timer, CARE_INTERVAL_MS);
-}
-
-static void start_care(void *ctx)
-{
-    struct maintenance *maintenance = ctx;
-
-    maintenance->care = (struct loop_work){run_care, care_done};
-    maintenance->caring =
-        loop_work(maintenance->parts.loop, &maintenance->care) == KIST_OK;
-    if (!maintenance->caring)
-        loop_timer_set(maintenance->care_timer, CARE_INTERVAL_MS);
 }
 
 static void check_done(struct loop_work *work)
@@ -91,8 +60,8 @@ static void finish_stop(void *ctx)
 {
     struct maintenance *maintenance = ctx;
 
-    if (maintenance->checking || maintenance->caring ||
-        !sweep_idle(maintenance->sweep) ||
+    if (maintenance->checking || !sweep_idle(maintenance->sweep) ||
+        !large_care_idle(maintenance->large_care) ||
         !commit_lane_idle(maintenance->parts.lane))
         loop_timer_set(maintenance->stop_timer, STOP_POLL_MS);
     else
@@ -106,9 +75,6 @@ static enum kist_status open_timers(struct maintenance *maintenance)
                                               &maintenance->check_timer);
 
     if (status == KIST_OK)
-        status = loop_timer_open(loop, start_care, maintenance,
-                                 &maintenance->care_timer);
-    if (status == KIST_OK)
         status = loop_timer_open(loop, finish_stop, maintenance,
                                  &maintenance->stop_timer);
     if (status == KIST_OK && maintenance->parts.notify->watchdog_ms > 0)
@@ -117,10 +83,22 @@ static enum kist_status open_timers(struct maintenance *maintenance)
     if (status != KIST_OK)
         return status;
     loop_timer_set(maintenance->check_timer, CHECK_INTERVAL_MS);
-    loop_timer_set(maintenance->care_timer, CARE_INTERVAL_MS);
     if (maintenance->watchdog_timer != NULL)
         loop_timer_set(maintenance->watchdog_timer, 0);
     return KIST_OK;
+}
+
+static enum kist_status open_large_care(struct maintenance *maintenance)
+{
+    const struct maintenance_parts *parts = &maintenance->parts;
+    struct large_care_parts care = {
+        .loop = parts->loop,
+        .store = parts->store,
+        .log = parts->log,
+        .scrub_bytes_per_second = parts->settings->scrub_bytes_per_second,
+    };
+
+    return large_care_open(&care, &maintenance->large_care);
 }
 
 enum kist_status maintenance_open(const struct maintenance_parts *parts,
@@ -136,6 +114,8 @@ enum kist_status maintenance_open(const struct maintenance_parts *parts,
                         parts->settings->durability,
                         parts->settings->sweep_rate, &maintenance->sweep);
     if (status == KIST_OK)
+        status = open_large_care(maintenance);
+    if (status == KIST_OK)
         status = open_timers(maintenance);
     if (status == KIST_OK)
         *out_maintenance = maintenance;
@@ -148,9 +128,8 @@ void maintenance_stop(struct maintenance *maintenance)
 {
     maintenance->stopping = true;
     sweep_stop(maintenance->sweep);
-    large_stop(store_large(maintenance->parts.store));
+    large_care_stop(maintenance->large_care);
     loop_timer_stop(maintenance->check_timer);
-    loop_timer_stop(maintenance->care_timer);
     finish_stop(maintenance);
 }
 
@@ -159,9 +138,9 @@ void maintenance_close(struct maintenance *maintenance)
     if (maintenance == NULL)
         return;
     loop_timer_close(maintenance->check_timer);
-    loop_timer_close(maintenance->care_timer);
     loop_timer_close(maintenance->stop_timer);
     loop_timer_close(maintenance->watchdog_timer);
+    large_care_close(maintenance->large_care);
     sweep_close(maintenance->sweep);
     free(maintenance);
 }
@@ -169,4 +148,9 @@ void maintenance_close(struct maintenance *maintenance)
 struct sweep *maintenance_sweep(struct maintenance *maintenance)
 {
     return maintenance->sweep;
+}
+
+struct large_care *maintenance_large_care(struct maintenance *maintenance)
+{
+    return maintenance->large_care;
 }

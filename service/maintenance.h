@@ -1,13 +1,14 @@
 /*
  * maintenance - what a node does by the clock: look at the disk each second,
- * remove the files of large values that went, sweep expired keys, feed the
- * service manager's watchdog.
+ * sweep expired keys, take care of large values, feed the service manager's
+ * watchdog.
  *
  * Threads: the loop it was opened on, or the one that opens before it runs.
  */
 #ifndef KIST_SERVICE_MAINTENANCE_H
 #define KIST_SERVICE_MAINTENANCE_H
 
+#include "service/large_care.h"
 #include "service/log.h"
 #include "service/notify.h"
 #include "service/settings.h"
@@ -38,7 +39,8 @@ void maintenance_stop(struct maintenance *maintenance);
 /* The loop never ran, or has stopped. NULL is ok. */
 void maintenance_close(struct maintenance *maintenance);
 
-/* For its counters. */
+/* For their counters. */
 struct sweep *maintenance_sweep(struct maintenance *maintenance);
+struct large_care *maintenance_large_care(struct maintenance *maintenance);
 
 #endif

@@ -4,6 +4,7 @@
 #include "api/server.h"
 #include "base/clock.h"
 #include "base/loop.h"
+#include "service/large_metrics.h"
 #include "service/maintenance.h"
 #include "service/metrics.h"
 #include "service/process.h"
@@ -221,6 +222,8 @@ static enum kist_status open_metrics(struct node *node)
                          node->commit, node->settings->commit_queue_bytes);
     storage_metrics_add_sweep(node->metrics,
                               maintenance_sweep(node->maintenance));
+    large_metrics_init(node->metrics, store_large(node->store),
+                       maintenance_large_care(node->maintenance));
     metrics_gauge(node->metrics, "kist_waiting_requests",
                   "Requests that wait for a key to change.", NULL,
                   waiters_count(node->waiters));

@@ -103,9 +103,10 @@ struct settings {
     uint64_t block_cache_bytes;
     uint64_t cache_bytes;
     uint64_t max_open_files;
-    uint64_t disk_reserve_bytes; /* 0: automatic. */
-    uint64_t ballast_bytes;      /* 0: automatic. */
-    uint64_t sweep_rate;         /* Keys per second. */
+    uint64_t disk_reserve_bytes;     /* 0: automatic. */
+    uint64_t ballast_bytes;          /* 0: automatic. */
+    uint64_t sweep_rate;             /* Keys per second. */
+    uint64_t scrub_bytes_per_second; /* 0: off. */
     bool accept_data_loss;
 
     /* By row of the table; for --check-config and refusals. */

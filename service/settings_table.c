@@ -278,6 +278,17 @@ static const struct setting rows[] = {
      .description =
          "How fast the background sweep looks for expired keys. It does not "
          "change when a key expires, only when its space comes back."},
+    {.name = "scrub-bytes-per-second",
+     .type = SETTING_BYTES,
+     FIELD(scrub_bytes_per_second),
+     .fallback = "16MiB",
+     RANGE(64 * KIB, 16 * GIB),
+     .zero = "off",
+     .unit = "per second",
+     .description =
+         "How fast the background scrub reads the files of large values to "
+         "find those that the disk has changed. It reads each at most once a "
+         "day."},
     {.name = "accept-data-loss",
      .type = SETTING_SWITCH,
      FIELD(accept_data_loss),
@@ -295,7 +306,7 @@ static const struct setting_group groups[] = {
     {"Process", 5},
     {"Network", 7},
     {"Requests", 9},
-    {"Storage", 10},
+    {"Storage", 11},
 };
 
 static const struct setting_pair pairs[] = {
