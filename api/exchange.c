@@ -16,7 +16,10 @@
 /* A shorter body is read to its end before its request is refused. */
 #define SHORT_BODY (UINT64_C(64) * 1024)
 
-enum { SPARES = 256 };
+enum {
+    SPARES = 256,
+    HELD_CALLS = 8, /* More would cost more than to suspend it. */
+};
 
 static struct http_stats *stats_of(const struct exchange *exchange)
 {
@@ -170,23 +173,19 @@ static enum MHD_Result first_call(struct exchange *exchange, const char *method,
     return MHD_YES;
 }
 
-static void park(struct exchange *exchange)
+static void add_to_parked(struct exchange *exchange)
 {
     struct http_loop *loop = exchange->http_loop;
 
-    exchange->state = EXCHANGE_PARKED;
     exchange->previous_parked = NULL;
     exchange->next_parked = loop->parked;
     if (loop->parked != NULL)
         loop->parked->previous_parked = exchange;
     loop->parked = exchange;
     gauge_add(&stats_of(exchange)->parked, 1);
-    http_loop_enter(loop, exchange->connection, CONNECTION_WORK,
-                    clock_mono_ns());
-    MHD_suspend_connection(exchange->mhd);
 }
 
-static void unpark(struct exchange *exchange)
+static void remove_from_parked(struct exchange *exchange)
 {
     struct http_loop *loop = exchange->http_loop;
 
@@ -199,8 +198,51 @@ static void unpark(struct exchange *exchange)
     exchange->next_parked = NULL;
     exchange->previous_parked = NULL;
     gauge_add(&stats_of(exchange)->parked, -1);
-    MHD_resume_connection(exchange->mhd);
-    http_loop_wake(loop);
+    if (exchange->state == EXCHANGE_HELD)
+        loop->held--;
+}
+
+static void suspend(struct exchange *exchange)
+{
+    exchange->state = EXCHANGE_PARKED;
+    MHD_suspend_connection(exchange->mhd);
+}
+
+/* The handler kept the request. */
+static void park(struct exchange *exchange)
+{
+    struct http_loop *loop = exchange->http_loop;
+
+    http_loop_enter(loop, exchange->connection, CONNECTION_WORK,
+                    clock_mono_ns());
+    add_to_parked(exchange);
+    if (exchange->request.detach == NULL) {
+        suspend(exchange);
+        return;
+    }
+    exchange->state = EXCHANGE_HELD;
+    exchange->held_calls = 0;
+    loop->held++;
+}
+
+/* libmicrohttpd calls for the answer. */
+static enum MHD_Result still_held(struct exchange *exchange)
+{
+    if (++exchange->held_calls > HELD_CALLS) {
+        exchange->http_loop->held--;
+        suspend(exchange);
+    }
+    return MHD_YES;
+}
+
+static void unpark(struct exchange *exchange)
+{
+    bool suspended = exchange->state == EXCHANGE_PARKED;
+
+    remove_from_parked(exchange);
+    if (suspended)
+        MHD_resume_connection(exchange->mhd);
+    http_loop_wake(exchange->http_loop);
 }
 
 static enum MHD_Result run(struct exchange *exchange)
@@ -226,6 +268,9 @@ enum MHD_Result exchange_call(void *cls, struct MHD_Connection *connection,
     (void)url;
     if (exchange == NULL)
         return MHD_NO; /* There was no memory for it. */
+    if (exchange->state == EXCHANGE_HELD)
+        return still_held(exchange);
+    exchange->http_loop->progress = true;
     if (*upload_size > 0) {
         struct view bytes = {upload, *upload_size};
 
@@ -242,6 +287,7 @@ enum MHD_Result exchange_call(void *cls, struct MHD_Connection *connection,
     case EXCHANGE_BROKEN:
         return queue(exchange);
     case EXCHANGE_RUNNING:
+    case EXCHANGE_HELD:
     case EXCHANGE_PARKED:
     case EXCHANGE_SENDING:
         break;
@@ -253,19 +299,20 @@ enum MHD_Result exchange_call(void *cls, struct MHD_Connection *connection,
 void exchange_answer(struct exchange *exchange, unsigned code,
                      struct MHD_Response *response, uint64_t size)
 {
-    bool parked = exchange->state == EXCHANGE_PARKED;
+    bool parked =
+        exchange->state == EXCHANGE_PARKED || exchange->state == EXCHANGE_HELD;
 
     assert(exchange->response == NULL);
     assert(exchange->state != EXCHANGE_SENDING);
     exchange->response = response;
     exchange->code = code;
     exchange->answer_size = size;
+    if (parked)
+        unpark(exchange);
     if (response == NULL)
         exchange->state = EXCHANGE_BROKEN;
     else if (parked)
         exchange->state = EXCHANGE_ANSWERED;
-    if (parked)
-        unpark(exchange);
 }
 
 void exchange_abandon(struct exchange *exchange)
@@ -298,6 +345,17 @@ static void drop_response(struct exchange *exchange)
     exchange->response = NULL;
 }
 
+/* The connection broke before the answer. */
+static void detach(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+
+    remove_from_parked(exchange);
+    request->detach(request);
+    request->work = NULL;
+    request->work_free = NULL;
+}
+
 void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
                     enum MHD_RequestTerminationCode how)
 {
@@ -309,7 +367,10 @@ void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
     if (exchange == NULL)
         return;
     *state = NULL;
+    exchange->http_loop->progress = true;
     assert(exchange->state != EXCHANGE_PARKED);
+    if (exchange->state == EXCHANGE_HELD)
+        detach(exchange);
     exchange->connection->reading = NULL;
     if (exchange->request.started_ns != 0)
         account_close(exchange,

@@ -14,6 +14,12 @@
  * Otherwise a short body is read and thrown away, the client gets its answer
  * surely and the connection lives on.
  *
+ * A request that is kept is parked: its connection is suspended, which takes
+ * libmicrohttpd three system calls and hides from us that a client is gone. So
+ * one that can be detached is held at first: the final call returns without an
+ * answer and comes again in each of libmicrohttpd's runs. After a few of them,
+ * when the commit takes long, it is parked after all.
+ *
  * Threads: all on the loop.
  */
 #ifndef KIST_API_EXCHANGE_H
@@ -30,6 +36,7 @@ enum exchange_state {
     EXCHANGE_BODY,       /* The head is good, the body comes in. */
     EXCHANGE_DISCARDING, /* Refused; the rest of the body is thrown away. */
     EXCHANGE_RUNNING,    /* The handler is on the stack. */
+    EXCHANGE_HELD,       /* Waits for the reply; may break before. */
     EXCHANGE_PARKED,     /* Suspended until the reply. */
     EXCHANGE_ANSWERED,   /* Replied to; the final call will queue it. */
     EXCHANGE_SENDING,    /* Queued: libmicrohttpd has it. */
@@ -52,6 +59,7 @@ struct exchange {
     struct connection *connection;
     struct MHD_Connection *mhd;
     enum exchange_state state;
+    unsigned held_calls; /* In vain, by libmicrohttpd. */
     struct exchange *previous_parked;
     struct exchange *next_parked; /* Also links the spare ones. */
 

@@ -5,6 +5,7 @@
 #include "api/feed.h"
 #include "base/clock.h"
 #include "base/owner.h"
+#include "storage/commit.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 enum {
     TICK_MS = 1000,
     EVICT_TRIES = 16,
+    HELD_MS = 1,
 };
 
 /* For a request after draining began. */
@@ -326,7 +328,8 @@ void http_loop_stop(struct http_loop *loop)
 static void stop_if_possible(struct http_loop *loop)
 {
     feed_cut_all(loop);
-    if (loop->parked != NULL || loop->run_needed)
+    if (loop->parked != NULL || loop->run_needed ||
+        (loop->api_loop.lane != NULL && !commit_lane_idle(loop->api_loop.lane)))
         return;
     loop->state = HTTP_LOOP_STOPPED;
     loop_watch_close(loop->watch);
@@ -343,6 +346,7 @@ static void stop_if_possible(struct http_loop *loop)
 static void run(struct http_loop *loop)
 {
     loop->run_needed = false;
+    loop->progress = false;
     MHD_run(loop->daemon);
 }
 
@@ -362,16 +366,21 @@ void http_loop_wake(struct http_loop *loop)
     loop->run_needed = true;
 }
 
-/* Does libmicrohttpd have work that no descriptor will tell about? */
+/*
+ * Does libmicrohttpd have work that no descriptor will tell about? It says so
+ * whenever requests are held; if it got nowhere with the others, neither, a
+ * moment later is early enough.
+ */
 static void schedule(struct http_loop *loop)
 {
     MHD_UNSIGNED_LONG_LONG timeout;
-    bool pending = loop->run_needed;
+    bool waits = loop->held > 0 && !loop->progress;
 
-    if (MHD_get_timeout(loop->daemon, &timeout) == MHD_YES)
-        pending = true; /* It keeps no other deadlines here. */
-    if (pending)
+    if (loop->run_needed)
         loop_timer_set(loop->again, 0);
+    else if (MHD_get_timeout(loop->daemon, &timeout) == MHD_YES)
+        /* It keeps no other deadlines here. */
+        loop_timer_set(loop->again, waits ? HELD_MS : 0);
 }
 
 static void on_turn_end(void *ctx)

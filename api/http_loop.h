@@ -62,6 +62,8 @@ struct http_loop {
     struct api_loop api_loop;
     enum http_loop_state state;
     bool run_needed;
+    bool progress; /* Of any request in this run of libmicrohttpd. */
+    size_t held;   /* Requests that wait without being suspended. */
     struct connection_list idle; /* Phases idle and head. */
     struct connection_list busy;
     struct connection *arriving; /* Within MHD_add_connection(). */

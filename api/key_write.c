@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void free_work(void *work)
 {
@@ -42,11 +43,23 @@ static void reply_failed(struct key_write *key_write, enum kist_status status)
     }
 }
 
+/* The client is gone; the write happens all the same. */
+static void on_detach(struct request *request)
+{
+    struct key_write *key_write = request->work;
+
+    key_write->request = NULL;
+}
+
 static void on_done(struct commit_group *group)
 {
     struct key_write *key_write = OWNER(group, struct key_write, group);
     enum kist_status status = key_write->write.status;
 
+    if (key_write->request == NULL) {
+        free_work(key_write);
+        return;
+    }
     if (status == KIST_OK) {
         key_write->request->applied = true;
         key_write->applied(key_write);
@@ -64,14 +77,15 @@ struct key_write *key_write_new(struct request *request)
     if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
         !preconditions_condition(request, &condition))
         return NULL;
-    key_write = calloc(1, sizeof(*key_write));
+    key_write = calloc(1, sizeof(*key_write) + request->key.size);
     if (key_write == NULL) {
         reply_status(request, KIST_NO_MEMORY, "The value was not written");
         return NULL;
     }
     key_write->request = request;
     key_write->applied = key_write_reply_empty;
-    key_write->write.key = request->key;
+    memcpy(key_write->key, request->key.data, request->key.size);
+    key_write->write.key = (struct view){key_write->key, request->key.size};
     key_write->write.condition = condition;
     key_write->edit.max_json_bytes = request->api->settings->max_json_bytes;
     key_write->edit.max_value_bytes = request->api->settings->max_value_bytes;
@@ -100,6 +114,8 @@ void key_write_submit(struct key_write *key_write)
         commit_lane_add(key_write->request->api_loop->lane, &key_write->group);
     if (status != KIST_OK)
         reply_failed(key_write, status);
+    else
+        key_write->request->detach = on_detach;
 }
 
 void key_write_headers(struct key_write *key_write)

@@ -25,6 +25,8 @@ struct key_write {
     struct blob body; /* What the request brought. */
     struct edit edit; /* limits are set; used unless kind is EDIT_NONE. */
     char media_type[RECORD_MEDIA_TYPE_MAX + 1]; /* Of body. */
+
+    char key[]; /* Of write: it may outlive the request. */
 };
 
 /*

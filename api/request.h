@@ -3,8 +3,7 @@
  *
  * A handler runs once the whole body is there. It either replies before it
  * returns (api/reply.h), or keeps the request and replies later, on the same
- * loop: the connection is suspended meanwhile and the request stays valid
- * until it was replied to.
+ * loop: the request stays valid until it was replied to, abandoned or detached.
  *
  * Threads: everything here belongs to request->loop.
  */
@@ -118,6 +117,14 @@ struct request {
      * more. Without it the request is waited for (a commit in flight).
      */
     void (*abandon)(struct request *request);
+
+    /*
+     * A handler whose work can go on without the request sets this before it
+     * returns; the connection need not be suspended then, which saves system
+     * calls. It is called at most once, if the connection breaks: the work is
+     * the handler's own from then on, and there is nobody to reply to.
+     */
+    void (*detach)(struct request *request);
 };
 
 /*

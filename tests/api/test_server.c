@@ -97,6 +97,12 @@ static void wait_for_ever(struct request *request)
     later(request);
 }
 
+static void later_if_there(struct request *request)
+{
+    request->detach = forget;
+    later(request);
+}
+
 static void answer_all(struct loop_task *task)
 {
     (void)task;
@@ -192,6 +198,8 @@ const struct route routes[] = {
      key_of},
     {METHOD_PUT, "/kv/{key}", "put_key", BODY_VALUE, ROUTE_WRITES, 0, echo},
     {METHOD_PUT, "/later", "put_later", BODY_VALUE, ROUTE_WRITES, 0, later},
+    {METHOD_PUT, "/held", "put_held", BODY_VALUE, ROUTE_WRITES, 0,
+     later_if_there},
     {METHOD_GET, "/wait", "wait", BODY_NONE, 0, 0, wait_for_ever},
     {METHOD_GET, "/stream", "stream", BODY_NONE, 0, 0, stream},
     {METHOD_GET, "/broken", "broken", BODY_NONE, 0, 0, broken_stream},
@@ -324,15 +332,34 @@ Test(server, keys_and_parameters_are_decoded_once)
     cr_assert(eq(uint, scene.answer.status, 400));
 }
 
-Test(server, a_reply_may_come_after_the_handler_returned)
+/* Once n requests are parked or held. */
+static void wait_for_parked(size_t n)
+{
+    pthread_mutex_lock(&parked.lock);
+    while (parked.count < n)
+        pthread_cond_wait(&parked.changed, &parked.lock);
+    pthread_mutex_unlock(&parked.lock);
+}
+
+/* 20 requests to path, turns of the loop meanwhile, then the answers. */
+static void expect_late_answers(const char *path, int turns)
 {
     struct http others[20];
+    char text[128];
 
     start_server();
+    snprintf(text, sizeof(text),
+             "PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1" GET(
+                 "/hello"),
+             path);
     for (int i = 0; i < 20; i++) {
         http_open(&others[i], server_port(scene.server, 0));
-        http_send_text(&others[i], "PUT /later HTTP/1.1\r\nHost: a\r\n"
-                                   "Content-Length: 1\r\n\r\n1" GET("/hello"));
+        http_send_text(&others[i], text);
+    }
+    wait_for_parked(20);
+    for (int i = 0; i < turns; i++) {
+        ask(GET("/hello"));
+        cr_assert(body_is("hello"));
     }
     answer_parked(20);
     for (int i = 0; i < 20; i++) {
@@ -342,6 +369,42 @@ Test(server, a_reply_may_come_after_the_handler_returned)
         cr_assert(body_is("hello"));
         http_close(&others[i]);
     }
+}
+
+Test(server, a_reply_may_come_after_the_handler_returned)
+{
+    expect_late_answers("/later", 0);
+}
+
+Test(server, a_reply_may_come_to_a_request_that_was_held)
+{
+    expect_late_answers("/held", 0);
+}
+
+Test(server, a_request_that_was_held_for_long_gets_its_reply)
+{
+    expect_late_answers("/held", 100);
+}
+
+Test(server, a_client_that_breaks_off_leaves_its_work_behind)
+{
+    struct linger reset = {.l_onoff = 1};
+    struct http waiting;
+
+    start_server();
+    http_open(&waiting, server_port(scene.server, 0));
+    http_send_text(&waiting, "PUT /held HTTP/1.1\r\nHost: a\r\n"
+                             "Content-Length: 1\r\n\r\n1");
+    wait_for_parked(1);
+    cr_assert(setsockopt(waiting.descriptor, SOL_SOCKET, SO_LINGER, &reset,
+                         sizeof(reset)) == 0);
+    http_close(&waiting);
+    pthread_mutex_lock(&parked.lock);
+    while (parked.abandoned < 1)
+        pthread_cond_wait(&parked.changed, &parked.lock);
+    pthread_mutex_unlock(&parked.lock);
+    ask(GET("/hello"));
+    cr_assert(body_is("hello"));
 }
 
 Test(server, bodies_arrive_whole_with_a_length_and_in_chunks)
@@ -735,10 +798,7 @@ Test(server, a_close_answers_who_waits_and_waits_for_who_writes)
     start_server();
     http_open(&waiting, server_port(scene.server, 0));
     http_send_text(&waiting, GET("/wait"));
-    pthread_mutex_lock(&parked.lock);
-    while (parked.count < 1)
-        pthread_cond_wait(&parked.changed, &parked.lock);
-    pthread_mutex_unlock(&parked.lock);
+    wait_for_parked(1);
 
     server_close(scene.server);
     scene.server = NULL;
@@ -764,10 +824,7 @@ Test(server, a_close_waits_for_a_write_that_is_under_way)
     start_server();
     http_send_text(&scene.http, "PUT /later HTTP/1.1\r\nHost: a\r\n"
                                 "Content-Length: 1\r\n\r\n1");
-    pthread_mutex_lock(&parked.lock);
-    while (parked.count < 1)
-        pthread_cond_wait(&parked.changed, &parked.lock);
-    pthread_mutex_unlock(&parked.lock);
+    wait_for_parked(1);
     cr_assert(pthread_create(&closer, NULL, close_server, NULL) == 0);
     answer_parked(1);
     pthread_join(closer, NULL);
@@ -779,10 +836,7 @@ Test(server, a_wait_ends_when_its_client_leaves)
 {
     start_server();
     http_send_text(&scene.http, GET("/wait"));
-    pthread_mutex_lock(&parked.lock);
-    while (parked.count < 1)
-        pthread_cond_wait(&parked.changed, &parked.lock);
-    pthread_mutex_unlock(&parked.lock);
+    wait_for_parked(1);
     http_close(&scene.http);
     pthread_mutex_lock(&parked.lock);
     while (parked.abandoned < 1)
