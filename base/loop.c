@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -318,6 +319,16 @@ static void finish_job(uv_work_t *uv, int status)
     job->loop->working--;
     free(job);
     work->done(work);
+}
+
+void loop_pool_size(size_t threads)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%zu", threads);
+    /* No memory: libuv's own number serves as well, a little narrower. */
+    if (setenv("UV_THREADPOOL_SIZE", text, 0) != 0)
+        return;
 }
 
 enum kist_status loop_work(struct loop *loop, struct loop_work *work)

@@ -15,6 +15,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
@@ -91,6 +92,13 @@ struct loop_work {
 };
 
 #define LOOP_WORK_LIMIT 1024
+
+/*
+ * How many threads the pool of all loops has, before the first of them opens
+ * and while the process has no other thread; it stays as it is where
+ * UV_THREADPOOL_SIZE is set already.
+ */
+void loop_pool_size(size_t threads);
 
 KIST_CHECKED enum kist_status loop_work(struct loop *loop,
                                         struct loop_work *work);

@@ -1,0 +1,66 @@
+#include "api/file_lane.h"
+
+#include "base/owner.h"
+
+static void start(struct file_lane *lane);
+
+static void finish(struct file_work *work)
+{
+    struct file_lane *lane = work->lane;
+
+    lane->running--;
+    work->done(work); /* May free or add it again. */
+    start(lane);
+}
+
+static void run_pooled(struct loop_work *pooled)
+{
+    struct file_work *work = OWNER(pooled, struct file_work, pooled);
+
+    work->run(work);
+}
+
+static void pooled_done(struct loop_work *pooled)
+{
+    finish(OWNER(pooled, struct file_work, pooled));
+}
+
+static void posted_done(struct loop_task *posted)
+{
+    finish(OWNER(posted, struct file_work, posted));
+}
+
+static void start(struct file_lane *lane)
+{
+    while (lane->first != NULL && lane->running < FILE_LANE_WIDTH) {
+        struct file_work *work = lane->first;
+
+        lane->first = work->next;
+        lane->running++;
+        work->pooled = (struct loop_work){run_pooled, pooled_done};
+        if (loop_work(lane->loop, &work->pooled) == KIST_OK)
+            continue;
+
+        /* Done is told later in any case: the caller is still busy. */
+        work->run(work);
+        work->posted.run = posted_done;
+        loop_post(lane->loop, &work->posted);
+    }
+}
+
+void file_lane_add(struct file_lane *lane, struct file_work *work)
+{
+    work->lane = lane;
+    work->next = NULL;
+    if (lane->first != NULL)
+        lane->last->next = work;
+    else
+        lane->first = work;
+    lane->last = work;
+    start(lane);
+}
+
+bool file_lane_is_idle(const struct file_lane *lane)
+{
+    return lane->running == 0;
+}
