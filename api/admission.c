@@ -193,6 +193,11 @@ static enum admission check_body(struct exchange *exchange,
         upload_refuse(exchange, KIST_TOO_LARGE);
         return ADMISSION_REFUSED;
     }
+    if (upload_is_large(exchange))
+        return exchange->request.route->admit == NULL ||
+                       exchange->request.route->admit(&exchange->request)
+                   ? ADMISSION_GRANTED
+                   : ADMISSION_REFUSED;
     /* A look only: memory is taken as the bytes come. */
     if (head->length > memory->most - budget_used(memory) ||
         budget_used(memory) > memory->most) {

@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "api/batch_read.h"
 #include "api/entity.h"
+#include "api/large_value.h"
 #include "api/list_stream.h"
 #include "api/media_type.h"
 #include "api/preconditions.h"
@@ -58,19 +59,52 @@ static void free_batch(void *work)
 
 /* The answer. */
 
+/*
+ * A get of a value that lies in a file; *loaded keeps it for the moment. What
+ * is larger than JSON may be, or than what is left of the answer, is told
+ * without the value.
+ */
+static void load_value(struct batch *batch, size_t i, struct item *loaded,
+                       uint64_t *left)
+{
+    struct record *seen = &batch->operations.list[i].edit.seen;
+    uint64_t limit = batch->request->api->settings->max_json_bytes;
+    enum kist_status status;
+
+    *loaded = (struct item){.record = *seen};
+    if (batch->writes[i].status != KIST_OK || !seen->large)
+        return;
+    status = large_value_load(batch->request->api->store, batch->writes[i].key,
+                              limit < *left ? limit : *left, loaded);
+    if (status == KIST_OK && !loaded->record.large)
+        *left -= record_value_size(&loaded->record) < *left
+                     ? record_value_size(&loaded->record)
+                     : *left;
+    if (status == KIST_OK)
+        *seen = loaded->record;
+    else if (status == KIST_NOT_FOUND)
+        seen->version = VERSION_NONE; /* Deleted meanwhile. */
+    else
+        batch->writes[i].status = status;
+}
+
 static void write_results(struct loop_work *work)
 {
     struct batch *batch = of_work(work);
     bool lines = batch->format == BATCH_NDJSON;
     struct blob *out = &batch->answer;
+    uint64_t left = batch->request->api->settings->max_batch_bytes;
+    struct item loaded = {0};
 
     if (!lines)
         blob_append_text(out, "{\"results\":[");
     for (size_t i = 0; i < batch->operations.count; i++) {
         if (i > 0 && !lines)
             blob_append_byte(out, ',');
+        load_value(batch, i, &loaded, &left);
         batch_operation_append_result(&batch->operations.list[i],
                                       &batch->writes[i], out);
+        item_free(&loaded);
         batch_operation_clear(&batch->operations.list[i]);
         if (lines)
             blob_append_byte(out, '\n');

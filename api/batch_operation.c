@@ -309,8 +309,7 @@ enum kist_status batch_operation_read(struct batch_operation *operation,
     enum kist_status status = KIST_OK;
 
     *operation = (struct batch_operation){0};
-    operation->edit.max_json_bytes = settings->max_json_bytes;
-    operation->edit.max_value_bytes = settings->max_value_bytes;
+    edit_limit(&operation->edit, settings);
     if (!read_members(json, &members)) {
         refuse_shape(operation, "an operation is an object of op, key, value, "
                                 "base64, media_type, ttl, if_version, "
@@ -384,6 +383,7 @@ void batch_operation_prepare(struct batch_operation *operation,
         write->edit = stay_refused;
     else if (operation->edit.kind != EDIT_NONE)
         write->edit = edit_apply;
+    write->load_limit = edit_load_limit(&operation->edit);
 }
 
 enum problem batch_operation_problem(const struct batch_operation *operation,

@@ -5,16 +5,49 @@
 #include "api/json_check.h"
 #include "api/json_merge_patch.h"
 #include "api/json_text.h"
+#include "api/large_value.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Bytes that are not JSON are in memory here, as in a batch. */
+void edit_limit(struct edit *edit, const struct settings *settings)
+{
+    edit->max_json_bytes = settings->max_json_bytes;
+    edit->max_value_bytes = settings->max_value_bytes;
+    if (edit->max_value_bytes > settings->max_batch_bytes)
+        edit->max_value_bytes = settings->max_batch_bytes;
+}
+
+uint64_t edit_load_limit(const struct edit *edit)
+{
+    switch (edit->kind) {
+    case EDIT_APPEND:
+        return edit->body_type == JSON_NONE ? edit->max_value_bytes
+                                            : edit->max_json_bytes;
+    case EDIT_MERGE_PATCH:
+    case EDIT_JSON_PATCH:
+        return edit->max_json_bytes;
+    case EDIT_NONE:
+    case EDIT_READ:
+    case EDIT_TAKE:
+    case EDIT_INCREMENT:
+    case EDIT_EXPIRY:
+        break;
+    }
+    return 0;
+}
 
 void edit_clear(struct edit *edit)
 {
     json_patch_free(edit->patch);
     blob_free(&edit->result);
+    if (edit->is_open)
+        close(edit->descriptor);
+    edit->is_open = false;
     edit->patch = NULL;
 }
 
@@ -48,13 +81,28 @@ static enum kist_status keep(struct edit *edit, const struct record *current)
     return edit->result.failed ? KIST_NO_MEMORY : KIST_OK;
 }
 
+/*
+ * The file is opened now, before the deletion that follows can remove it; its
+ * bytes stay there while they are sent.
+ */
+static enum kist_status take(struct edit *edit, const struct record *current)
+{
+    enum kist_status status = keep(edit, current);
+
+    if (status != KIST_OK || !current->large)
+        return status;
+    status = large_value_open(edit->store, current, &edit->descriptor);
+    edit->is_open = status == KIST_OK;
+    return status == KIST_NOT_FOUND ? KIST_CORRUPT : status;
+}
+
 static enum kist_status
 increment(struct edit *edit, const struct record *current, struct record *next)
 {
     int64_t number = 0;
 
     if (current != NULL &&
-        (current->type != JSON_IS_NUMBER ||
+        (current->type != JSON_IS_NUMBER || current->large ||
          !integer_read(json_text_trim(current->value), &number)))
         return refuse(edit, PROBLEM_WRONG_TYPE,
                       "incr needs a whole number between -2^63 and 2^63-1, "
@@ -220,7 +268,7 @@ static enum kist_status change(struct edit *edit, const struct record *current,
         return current == NULL ? KIST_NOT_FOUND : keep(edit, current);
     case EDIT_TAKE:
         *next = (struct record){.tombstone = true};
-        return current == NULL ? KIST_NOT_FOUND : keep(edit, current);
+        return current == NULL ? KIST_NOT_FOUND : take(edit, current);
     case EDIT_INCREMENT:
         return increment(edit, current, next);
     case EDIT_APPEND:

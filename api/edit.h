@@ -11,6 +11,7 @@
 
 #include "api/json_patch.h"
 #include "api/problem.h"
+#include "service/settings.h"
 #include "storage/commit.h"
 
 enum edit_kind {
@@ -36,15 +37,24 @@ struct edit {
     uint64_t expiry_ms; /* 0: as it was; EDIT_EXPIRY: none. */
     uint64_t max_json_bytes;
     uint64_t max_value_bytes;
+    struct store *store; /* EDIT_TAKE: where large values lie. */
 
     /* What came of it. */
-    struct blob result; /* The new value; EDIT_READ and EDIT_TAKE: the old. */
+    struct blob result; /* The new value; EDIT_READ and EDIT_TAKE: the old, */
+    bool is_open;       /* which EDIT_TAKE, if it is large, opened instead, */
+    int descriptor;     /* as this. */
     struct record seen; /* Of result; its media type is in media_type. */
     char media_type[RECORD_MEDIA_TYPE_MAX + 1];
     bool refused; /* Then the status is KIST_INVALID, and this is why: */
     enum problem problem;
     char detail[200];
 };
+
+/* What limits the results. */
+void edit_limit(struct edit *edit, const struct settings *settings);
+
+/* For write.load_limit: how much of a large value the edit can work on. */
+uint64_t edit_load_limit(const struct edit *edit);
 
 void edit_clear(struct edit *edit);
 

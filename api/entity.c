@@ -71,13 +71,15 @@ void entity_append_item(struct blob *out, struct view key,
         blob_printf(out, ",\"type\":\"%s\"", json_type_name(record->type));
     blob_append_text(out, ",\"media_type\":");
     blob_append_json(out, record->media_type);
-    blob_printf(out, ",\"size\":%zu", record->value.size);
+    blob_printf(out, ",\"size\":%" PRIu64, record_value_size(record));
     append_moment(out, "created", record->created_ms);
     append_moment(out, "modified", version_ms(record->version));
     if (record->expiry_ms != 0)
         append_moment(out, "expires", record->expiry_ms);
 
-    if (value == ENTITY_WITH_VALUE && record->type != JSON_NONE) {
+    if (value == ENTITY_WITH_VALUE && record->large) {
+        blob_append_text(out, ",\"large\":true");
+    } else if (value == ENTITY_WITH_VALUE && record->type != JSON_NONE) {
         blob_append_text(out, ",\"value\":");
         append_on_one_line(out, record->value);
     } else if (value == ENTITY_WITH_VALUE) {

@@ -22,7 +22,9 @@ void entity_headers(struct request *request, const struct record *record);
 
 enum entity_value {
     ENTITY_WITHOUT_VALUE,
-    ENTITY_WITH_VALUE, /* JSON, on one line; other bytes as base64. */
+    /* JSON, on one line; other bytes as base64; "large" without it for one
+       that lies in a file (api/large_value.h brings it into memory). */
+    ENTITY_WITH_VALUE,
 };
 
 /* Append one JSON object. */

@@ -6,6 +6,7 @@
 #include "api/router.h"
 #include "api/target.h"
 #include "api/upload.h"
+#include "api/upload_file.h"
 #include "base/clock.h"
 
 #include <assert.h>
@@ -53,6 +54,7 @@ static void give_back(struct exchange *exchange)
     struct http_loop *loop = exchange->http_loop;
 
     assert(exchange->body.data == NULL && exchange->response == NULL);
+    assert(exchange->file == NULL);
     blob_free(&exchange->joined); /* Hardly any request has one. */
     memset(exchange, 0, offsetof(struct exchange, decoded));
     blob_clear(&exchange->decoded);
@@ -145,6 +147,29 @@ static enum MHD_Result queue(struct exchange *exchange)
     return queued;
 }
 
+/* A refusal by then is queued: the client was not told to go on yet. */
+static enum MHD_Result open_file(struct exchange *exchange)
+{
+    enum kist_status status = upload_file_open(exchange);
+
+    if (status == KIST_OK) {
+        exchange->state = EXCHANGE_OPENING;
+        return MHD_YES;
+    }
+    upload_refuse(exchange, status);
+    return queue(exchange);
+}
+
+static enum MHD_Result file_opened(struct exchange *exchange)
+{
+    if (upload_file_status(exchange->file) == KIST_OK) {
+        exchange->state = EXCHANGE_BODY;
+        return MHD_YES;
+    }
+    upload_file_refuse(exchange->file, &exchange->request);
+    return queue(exchange);
+}
+
 static enum MHD_Result first_call(struct exchange *exchange, const char *method,
                                   const char *version)
 {
@@ -170,6 +195,8 @@ static enum MHD_Result first_call(struct exchange *exchange, const char *method,
         return queue(exchange);
     http_loop_enter(exchange->http_loop, exchange->connection, CONNECTION_BODY,
                     exchange->request.started_ns);
+    if (admission == ADMISSION_GRANTED && upload_is_large(exchange))
+        return open_file(exchange);
     return MHD_YES;
 }
 
@@ -249,11 +276,20 @@ static enum MHD_Result run(struct exchange *exchange)
 {
     exchange->state = EXCHANGE_RUNNING;
     exchange->request.body = blob_view(&exchange->body);
+    exchange->request.file = exchange->file;
     exchange->request.route->handle(&exchange->request);
     if (exchange->state != EXCHANGE_RUNNING || exchange->response != NULL)
         return queue(exchange);
     park(exchange);
     return MHD_YES;
+}
+
+/* The loop stops, and this upload was suspended when it cut the others. */
+static bool is_cut(const struct exchange *exchange)
+{
+    return exchange->http_loop->state >= HTTP_LOOP_STOPPING &&
+           (exchange->state == EXCHANGE_OPENING ||
+            exchange->state == EXCHANGE_BODY);
 }
 
 enum MHD_Result exchange_call(void *cls, struct MHD_Connection *connection,
@@ -271,15 +307,16 @@ enum MHD_Result exchange_call(void *cls, struct MHD_Connection *connection,
     if (exchange->state == EXCHANGE_HELD)
         return still_held(exchange);
     exchange->http_loop->progress = true;
-    if (*upload_size > 0) {
-        struct view bytes = {upload, *upload_size};
-
-        *upload_size = 0;
-        return upload_take(exchange, bytes);
-    }
+    if (exchange->file != NULL && is_cut(exchange))
+        return MHD_NO;
+    if (*upload_size > 0)
+        return upload_take(exchange, (struct view){upload, *upload_size},
+                           upload_size);
     switch (exchange->state) {
     case EXCHANGE_HEAD:
         return first_call(exchange, method, version);
+    case EXCHANGE_OPENING:
+        return file_opened(exchange);
     case EXCHANGE_BODY:
         return run(exchange);
     case EXCHANGE_DISCARDING:

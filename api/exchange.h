@@ -3,6 +3,7 @@
  *
  *     request line   exchange_open      a record from the loop's spare ones
  *     head           first call         checks; a refusal, or
+ *     head again     first call again   if a large body needed a file
  *     body           calls with bytes   collected within limit and budget
  *     whole          final call         the handler runs
  *     answer         final call again   if the handler kept the request
@@ -33,6 +34,7 @@
 
 enum exchange_state {
     EXCHANGE_HEAD,       /* The request line is there. */
+    EXCHANGE_OPENING,    /* Suspended: a file for the body is being made. */
     EXCHANGE_BODY,       /* The head is good, the body comes in. */
     EXCHANGE_DISCARDING, /* Refused; the rest of the body is thrown away. */
     EXCHANGE_RUNNING,    /* The handler is on the stack. */
@@ -78,7 +80,9 @@ struct exchange {
     const char *body_limit_name;
     uint64_t body_length; /* Announced; 0 if chunked. */
     uint64_t body_taken;  /* From the budget. */
+    uint64_t consumed;    /* Of it. */
     uint64_t discarded;
+    struct upload_file *file; /* Where a large body goes. */
 
     /* The answer. */
     size_t nfields;

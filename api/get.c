@@ -5,18 +5,19 @@
 #include "api/api.h"
 #include "api/cache_status.h"
 #include "api/entity.h"
-#include "api/etag.h"
+#include "api/exchange.h"
+#include "api/get_value.h"
 #include "api/json_pointer.h"
 #include "api/json_text.h"
 #include "api/preconditions.h"
 #include "api/prefer.h"
-#include "api/range.h"
 #include "api/reply.h"
 #include "api/wait.h"
 #include "base/clock.h"
+#include "base/owner.h"
 #include "storage/store.h"
 
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Most never expire, and need no look at the clock. */
@@ -99,58 +100,6 @@ static void reply_part(struct request *request, unsigned code,
         reply_status(request, status, "The part was not read");
 }
 
-static enum range_kind find_range(const struct request *request,
-                                  const struct record *record,
-                                  uint64_t *out_first, uint64_t *out_count)
-{
-    struct view if_range = request->headers[HEADER_IF_RANGE];
-    struct version version;
-
-    if (request->method != METHOD_GET)
-        return RANGE_WHOLE;
-    if (if_range.data != NULL && (!etag_read_one(if_range, &version) ||
-                                  !version_equal(version, record->version)))
-        return RANGE_WHOLE;
-    return range_read(request->headers[HEADER_RANGE], record->value.size,
-                      out_first, out_count);
-}
-
-static void reply_value(struct request *request, unsigned code,
-                        struct item *item)
-{
-    struct record *record = &item->record;
-    uint64_t first = 0, count = record->value.size;
-    enum range_kind range = RANGE_WHOLE;
-    char media_type[RECORD_MEDIA_TYPE_MAX + 1];
-
-    if (code == 200)
-        range = find_range(request, record, &first, &count);
-    switch (range) {
-    case RANGE_WHOLE:
-        break;
-    case RANGE_PART:
-        code = 206;
-        reply_header(request, "Content-Range",
-                     "bytes %" PRIu64 "-%" PRIu64 "/%zu", first,
-                     first + count - 1, record->value.size);
-        break;
-    case RANGE_UNSATISFIABLE:
-        reply_header(request, "Content-Range", "bytes */%zu",
-                     record->value.size);
-        reply_member_number(request, "size", record->value.size);
-        item_free(item);
-        reply_problem(request, PROBLEM_RANGE,
-                      "The range begins behind the end of the value.");
-        return;
-    }
-    entity_headers(request, record);
-    reply_header_literal(request, "Accept-Ranges", "bytes");
-    memcpy(media_type, record->media_type.data, record->media_type.size);
-    media_type[record->media_type.size] = '\0';
-    reply_held(request, code, media_type, &item->hold,
-               (struct view){record->value.data + first, (size_t)count});
-}
-
 /* Only by name: curl's Accept of anything means the value itself. */
 static bool wants_entry(const struct request *request)
 {
@@ -170,31 +119,177 @@ static void reply_condition_failed(struct request *request, struct item *item)
                   "The value has another version, see ETag.");
 }
 
-static void reply_item(struct request *request, struct item *item,
-                       const struct condition *condition)
-{
-    unsigned code = condition_holds(condition, &item->record) ? 200 : 304;
+/*
+ * A part or an entry of a value that lies in a file: it comes into memory
+ * first, counted as an answer, or the pool would hold more than answers may.
+ */
+struct load {
+    struct file_work work;
+    struct request *request;
+    struct item item;
+    struct budget *memory;
+    uint64_t size;
+    uint64_t limit;
+    enum kist_status status;
+};
 
-    if (code == 304 && condition->kind != CONDITION_ABSENT &&
-        condition->kind != CONDITION_NONE_OF)
-        reply_condition_failed(request, item);
-    else if (request_has(request, PARAMETER_PTR))
-        reply_part(request, code, item);
-    else if (wants_entry(request))
-        reply_entry(request, code, item);
-    else
-        reply_value(request, code, item);
+static void run_load(struct file_work *work)
+{
+    struct load *load = OWNER(work, struct load, work);
+
+    load->status = store_load(load->request->api->store, load->request->key,
+                              &load->item, load->limit);
 }
 
+static void reply_again(struct request *request);
+static void reply_loaded(struct request *request, struct item *item);
+
+static void load_done(struct file_work *work)
+{
+    struct load *load = OWNER(work, struct load, work);
+    struct request *request = load->request;
+    struct item item = load->item;
+    enum kist_status status = load->status;
+
+    budget_give_back(load->memory, load->size);
+    free(load);
+    if (status == KIST_OK) {
+        reply_loaded(request, &item);
+        return;
+    }
+    item_free(&item);
+    if (status == KIST_NOT_FOUND)
+        reply_again(request);
+    else
+        reply_status(request, status, "The value was not read");
+}
+
+static void load_value(struct request *request, struct item *item)
+{
+    struct http_loop *loop = request->exchange->http_loop;
+    struct load *load = malloc(sizeof(*load));
+    uint64_t size = record_value_size(&item->record);
+
+    if (load == NULL || !budget_take(&loop->shared->answer_memory, size)) {
+        free(load);
+        item_free(item);
+        reply_status(request, KIST_BUSY, "The value was not read");
+        return;
+    }
+    *load = (struct load){
+        .work = {.run = run_load, .done = load_done},
+        .request = request,
+        .item = *item,
+        .memory = &loop->shared->answer_memory,
+        .size = size,
+        .limit = request->api->settings->max_json_bytes,
+    };
+    request->abandon = NULL; /* A wait's; that is over. */
+    file_lane_add(&loop->files, &load->work);
+}
+
+/* True: it replies, now or later. */
+static bool replies_from_file(struct request *request, struct item *item)
+{
+    const struct record *record = &item->record;
+    uint64_t limit = request->api->settings->max_json_bytes;
+    bool is_part = request_has(request, PARAMETER_PTR);
+
+    if (!record->large || (is_part && record->type == JSON_NONE))
+        return false;
+    if (record_value_size(record) <= limit) {
+        load_value(request, item);
+        return true;
+    }
+    if (!is_part)
+        return false; /* The entry goes out without the value. */
+    item_free(item);
+    reply_member_number(request, "limit", limit);
+    reply_problem(request, PROBLEM_UNPROCESSABLE,
+                  "The value has more than max-json-bytes, so that no part of "
+                  "it can be read. Read it whole.");
+    return true;
+}
+
+static unsigned code_of(const struct item *item,
+                        const struct condition *condition)
+{
+    return condition_holds(condition, &item->record) ? 200 : 304;
+}
+
+/* Of the same record as before, now in memory. */
+static void reply_loaded(struct request *request, struct item *item)
+{
+    struct condition condition;
+
+    if (!preconditions_condition(request, &condition)) {
+        item_free(item); /* It was read once before: this cannot be. */
+        return;
+    }
+    if (request_has(request, PARAMETER_PTR))
+        reply_part(request, code_of(item, &condition), item);
+    else
+        reply_entry(request, code_of(item, &condition), item);
+}
+
+/* KIST_NOT_FOUND: the file of *item is not there, nothing was done. */
+static enum kist_status reply_item(struct request *request, struct item *item,
+                                   const struct condition *condition)
+{
+    unsigned code = code_of(item, condition);
+    bool is_part = request_has(request, PARAMETER_PTR);
+
+    if (code == 304 && condition->kind != CONDITION_ABSENT &&
+        condition->kind != CONDITION_NONE_OF) {
+        reply_condition_failed(request, item);
+        return KIST_OK;
+    }
+    if (!is_part && !wants_entry(request))
+        return get_value_reply(request, code, item);
+    if (replies_from_file(request, item))
+        return KIST_OK;
+    if (is_part)
+        reply_part(request, code, item);
+    else
+        reply_entry(request, code, item);
+    return KIST_OK;
+}
+
+/*
+ * A file that is not there was replaced since its record was read: read that
+ * again. The same record again means that the file is lost.
+ */
 static void reply_read(struct request *request, enum kist_status status,
                        struct item *item, const struct condition *condition)
 {
-    if (status == KIST_OK)
-        reply_item(request, item, condition);
-    else if (status == KIST_NOT_FOUND)
+    while (status == KIST_OK) {
+        struct version version = item->record.version;
+
+        if (reply_item(request, item, condition) == KIST_OK)
+            return;
+        item_free(item);
+        status = read_living(request, item);
+        if (status == KIST_OK && version_equal(version, item->record.version)) {
+            item_free(item);
+            status = KIST_CORRUPT;
+        }
+    }
+    if (status == KIST_NOT_FOUND)
         reply_absent(request, condition);
     else
         reply_status(request, status, "The value was not read");
+}
+
+static void reply_again(struct request *request)
+{
+    struct condition condition;
+    struct item item = {0};
+
+    if (preconditions_condition(request, &condition)) {
+        enum kist_status status = read_living(request, &item);
+
+        reply_read(request, status, &item, &condition);
+    }
 }
 
 /*

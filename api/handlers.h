@@ -12,6 +12,7 @@
 
 void get_key(struct request *request);       /* api/get.c, HEAD too */
 void put_key(struct request *request);       /* api/put.c */
+bool put_admit(struct request *request);     /* the same: struct route */
 void patch_key(struct request *request);     /* api/patch.c */
 void operate_key(struct request *request);   /* api/operate.c */
 void delete_key(struct request *request);    /* api/delete.c */

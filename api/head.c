@@ -53,6 +53,7 @@ const char *head_fault_detail(enum head_fault fault)
 static const char *const names[HEADER_COUNT] = {
     [HEADER_ACCEPT] = "Accept",
     [HEADER_CACHE_CONTROL] = "Cache-Control",
+    [HEADER_CONTENT_DIGEST] = "Content-Digest",
     [HEADER_CONTENT_ENCODING] = "Content-Encoding",
     [HEADER_CONTENT_TYPE] = "Content-Type",
     [HEADER_IF_MATCH] = "If-Match",
@@ -63,8 +64,11 @@ static const char *const names[HEADER_COUNT] = {
     [HEADER_KIST_VERSION] = "Kist-Version",
     [HEADER_PREFER] = "Prefer",
     [HEADER_RANGE] = "Range",
+    [HEADER_REPR_DIGEST] = "Repr-Digest",
     [HEADER_REQUEST_ID] = "Request-Id",
     [HEADER_TRACEPARENT] = "traceparent",
+    [HEADER_WANT_CONTENT_DIGEST] = "Want-Content-Digest",
+    [HEADER_WANT_REPR_DIGEST] = "Want-Repr-Digest",
 };
 
 /* The first fault is the one that is told. */
@@ -166,11 +170,11 @@ static void read_host(struct head *head, struct view value)
 
 /* Headers whose value is a list may come in several lines. */
 static const bool lists[HEADER_COUNT] = {
-    [HEADER_ACCEPT] = true,
-    [HEADER_CACHE_CONTROL] = true,
-    [HEADER_IF_MATCH] = true,
-    [HEADER_IF_NONE_MATCH] = true,
-    [HEADER_PREFER] = true,
+    [HEADER_ACCEPT] = true,           [HEADER_CACHE_CONTROL] = true,
+    [HEADER_CONTENT_DIGEST] = true,   [HEADER_IF_MATCH] = true,
+    [HEADER_IF_NONE_MATCH] = true,    [HEADER_PREFER] = true,
+    [HEADER_REPR_DIGEST] = true,      [HEADER_WANT_CONTENT_DIGEST] = true,
+    [HEADER_WANT_REPR_DIGEST] = true,
 };
 
 /*

@@ -328,7 +328,8 @@ void http_loop_stop(struct http_loop *loop)
 static void stop_if_possible(struct http_loop *loop)
 {
     feed_cut_all(loop);
-    if (loop->parked != NULL || loop->run_needed ||
+    if (loop->parked != NULL || loop->suspended_uploads > 0 ||
+        loop->run_needed ||
         (loop->api_loop.lane != NULL && !commit_lane_idle(loop->api_loop.lane)))
         return;
     loop->state = HTTP_LOOP_STOPPED;
@@ -340,7 +341,6 @@ static void stop_if_possible(struct http_loop *loop)
     loop->tick = NULL;
     MHD_stop_daemon(loop->daemon);
     loop->daemon = NULL;
-    loop_stop(loop->loop);
 }
 
 static void run(struct http_loop *loop)
@@ -392,14 +392,14 @@ static void on_turn_end(void *ctx)
         run(loop);
     if (api->turn_end != NULL)
         api->turn_end(&loop->api_loop);
-    if (loop->daemon == NULL)
-        return;
     if (loop->state == HTTP_LOOP_DRAINING)
         end_finished(loop);
     if (loop->state == HTTP_LOOP_STOPPING)
         stop_if_possible(loop);
     if (loop->daemon != NULL)
         schedule(loop);
+    else if (file_lane_is_idle(&loop->files))
+        loop_stop(loop->loop);
 }
 
 static enum kist_status watch_daemon(struct http_loop *loop)
@@ -433,6 +433,7 @@ static enum kist_status open_parts(struct http_loop *loop)
     if (status == KIST_OK)
         status = watch_daemon(loop);
     loop->api_loop.loop = loop->loop;
+    loop->files.loop = loop->loop;
     if (status == KIST_OK && api->loop_begin != NULL)
         status = api->loop_begin(&loop->api_loop);
     loop->begun = status == KIST_OK;

@@ -18,6 +18,7 @@
 #include "api/budget.h"
 #include "api/census.h"
 #include "api/connection.h"
+#include "api/file_lane.h"
 #include "api/http_stats.h"
 #include "api/mould.h"
 #include "api/request_id.h"
@@ -69,6 +70,8 @@ struct http_loop {
     struct connection *arriving; /* Within MHD_add_connection(). */
     struct exchange *parked;
     struct feed *feeds;
+    struct file_lane files;
+    size_t suspended_uploads; /* They wait for files. */
     struct exchange *spare;
     size_t spares;
     struct moulds moulds;

@@ -7,6 +7,7 @@
 #include "api/reply.h"
 #include "base/owner.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,17 @@ static void free_work(void *work)
     free(key_write);
 }
 
+void key_write_reply_conflict(struct request *request, struct version version)
+{
+    if (!version_is_none(version))
+        entity_version_headers(request, version);
+    reply_problem(request, PROBLEM_CONDITION_FAILED,
+                  version_is_none(version)
+                      ? "The key has no value. Read it again and decide anew."
+                      : "The value has another version, see ETag. Read it "
+                        "again and decide anew.");
+}
+
 static void reply_failed(struct key_write *key_write, enum kist_status status)
 {
     struct request *request = key_write->request;
@@ -28,14 +40,16 @@ static void reply_failed(struct key_write *key_write, enum kist_status status)
         reply_problem(request, key_write->edit.problem, "%s",
                       key_write->edit.detail);
     } else if (status == KIST_CONFLICT) {
-        if (!version_is_none(key_write->write.version))
-            entity_version_headers(request, key_write->write.version);
-        reply_problem(request, PROBLEM_CONDITION_FAILED,
-                      version_is_none(key_write->write.version)
-                          ? "The key has no value. Read it again and decide "
-                            "anew."
-                          : "The value has another version, see ETag. Read it "
-                            "again and decide anew.");
+        key_write_reply_conflict(request, key_write->write.version);
+    } else if (status == KIST_TOO_LARGE) {
+        uint64_t limit = key_write->write.load_limit;
+
+        reply_member_number(request, "limit", limit);
+        reply_problem(request, PROBLEM_UNPROCESSABLE,
+                      "The value has more than %" PRIu64
+                      " bytes, too many to be changed in parts. Replace it "
+                      "with PUT.",
+                      limit);
     } else if (status == KIST_NOT_FOUND) {
         reply_problem(request, PROBLEM_NOT_FOUND, "The key has no value.");
     } else {
@@ -60,6 +74,8 @@ static void on_done(struct commit_group *group)
         free_work(key_write);
         return;
     }
+    if (key_write->settled != NULL)
+        key_write->settled(key_write, status);
     if (status == KIST_OK) {
         key_write->request->applied = true;
         key_write->applied(key_write);
@@ -87,8 +103,8 @@ struct key_write *key_write_new(struct request *request)
     memcpy(key_write->key, request->key.data, request->key.size);
     key_write->write.key = (struct view){key_write->key, request->key.size};
     key_write->write.condition = condition;
-    key_write->edit.max_json_bytes = request->api->settings->max_json_bytes;
-    key_write->edit.max_value_bytes = request->api->settings->max_value_bytes;
+    key_write->edit.store = request->api->store;
+    edit_limit(&key_write->edit, request->api->settings);
     key_write->group = (struct commit_group){
         .writes = &key_write->write,
         .count = 1,
@@ -107,15 +123,19 @@ void key_write_submit(struct key_write *key_write)
     if (key_write->edit.kind != EDIT_NONE) {
         key_write->write.edit = edit_apply;
         key_write->write.ctx = &key_write->edit;
+        key_write->write.load_limit = edit_load_limit(&key_write->edit);
     }
     key_write->group.bytes = sizeof(*key_write) + key_write->body.capacity +
                              json_patch_memory(key_write->edit.patch);
     status =
         commit_lane_add(key_write->request->api_loop->lane, &key_write->group);
-    if (status != KIST_OK)
-        reply_failed(key_write, status);
-    else
+    if (status == KIST_OK) {
         key_write->request->detach = on_detach;
+        return;
+    }
+    if (key_write->settled != NULL)
+        key_write->settled(key_write, status);
+    reply_failed(key_write, status);
 }
 
 void key_write_headers(struct key_write *key_write)
@@ -151,4 +171,16 @@ void key_write_reply_value(struct key_write *key_write, unsigned code,
                      json_type_name(type));
     reply_bytes(key_write->request, code, media_type, &owner,
                 blob_view(&owner));
+}
+
+void key_write_reply_file(struct key_write *key_write, const char *media_type,
+                          const struct record *record, int descriptor)
+{
+    struct request *request = key_write->request;
+
+    key_write_headers(key_write);
+    if (record->type != JSON_NONE)
+        reply_header(request, "Kist-Type", "%s", json_type_name(record->type));
+    reply_file(request, 200, media_type, descriptor, 0,
+               record_value_size(record));
 }

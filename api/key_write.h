@@ -22,6 +22,8 @@ struct key_write {
 
     /* The handler's. */
     void (*applied)(struct key_write *key_write);
+    /* Or NULL; called first, with the final status, whatever it is. */
+    void (*settled)(struct key_write *key_write, enum kist_status status);
     struct blob body; /* What the request brought. */
     struct edit edit; /* limits are set; used unless kind is EDIT_NONE. */
     char media_type[RECORD_MEDIA_TYPE_MAX + 1]; /* Of body. */
@@ -38,6 +40,9 @@ KIST_CHECKED struct key_write *key_write_new(struct request *request);
 /* Hand it to the commit, or reply why not. The handler returns after it. */
 void key_write_submit(struct key_write *key_write);
 
+/* 412; version: the current one, or none where the key has no value. */
+void key_write_reply_conflict(struct request *request, struct version version);
+
 /* ETag, Kist-Version, Kist-Durable, Kist-Expires: for applied(). */
 void key_write_headers(struct key_write *key_write);
 
@@ -51,5 +56,9 @@ void key_write_reply_empty(struct key_write *key_write);
 void key_write_reply_value(struct key_write *key_write, unsigned code,
                            const char *media_type, enum json_type type,
                            struct blob *bytes);
+
+/* 200 with the value of a large record, whose descriptor is taken. */
+void key_write_reply_file(struct key_write *key_write, const char *media_type,
+                          const struct record *record, int descriptor);
 
 #endif

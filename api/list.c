@@ -6,6 +6,7 @@
 #include "api/accept.h"
 #include "api/api.h"
 #include "api/entity.h"
+#include "api/large_value.h"
 #include "api/list_stream.h"
 #include "api/percent.h"
 #include "api/preconditions.h"
@@ -25,9 +26,10 @@ struct page {
     uint64_t limit;
     uint64_t count; /* Items and common prefixes so far; all, if counting. */
     bool values;
-    bool full;         /* Only looking for one more: is there a next page? */
-    bool more;         /* There is. */
-    struct blob items; /* {...},{...} */
+    bool full; /* Only looking for one more: is there a next page? */
+    bool more; /* There is. */
+    enum kist_status status; /* Of reading large values. */
+    struct blob items;       /* {...},{...} */
     struct blob prefixes;
     struct blob cursor;
 };
@@ -65,17 +67,38 @@ static bool go_on(struct page *page)
     return false;
 }
 
-static bool add_key(void *ctx, struct view key, const struct record *record)
+static void append_item(struct page *page, struct view key,
+                        const struct record *record)
 {
-    struct page *page = ctx;
-
-    if (!accept_one(page))
-        return false;
     if (page->items.size > 0)
         blob_append_byte(&page->items, ',');
     entity_append_item(&page->items, key, record,
                        page->values ? ENTITY_WITH_VALUE : ENTITY_WITHOUT_VALUE);
-    return go_on(page);
+}
+
+static bool add_key(void *ctx, struct view key, const struct record *record)
+{
+    struct page *page = ctx;
+    struct item item = {.record = *record};
+
+    if (!accept_one(page))
+        return false;
+    if (page->values)
+        page->status = large_value_load(
+            page->job.scan.store, key,
+            page->job.request->api->settings->max_json_bytes, &item);
+    if (page->status == KIST_OK)
+        append_item(page, key, &item.record);
+    item_free(&item);
+    if (page->status == KIST_OK)
+        return go_on(page);
+    if (page->status == KIST_NOT_FOUND) { /* Deleted just now. */
+        page->status = KIST_OK;
+        page->count--;
+        return true;
+    }
+    page->job.enough = true;
+    return false;
 }
 
 static bool add_prefix(void *ctx, struct view prefix)
@@ -146,6 +169,8 @@ static void finish_page(struct scan_job *job, enum kist_status status)
 {
     struct page *page = (struct page *)job;
 
+    if (status == KIST_OK)
+        status = page->status;
     if (status != KIST_OK) {
         reply_status(job->request, status, "The keys were not listed");
     } else if (job->scan.done || page->full) {

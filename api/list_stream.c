@@ -2,6 +2,7 @@
 
 #include "api/api.h"
 #include "api/entity.h"
+#include "api/large_value.h"
 #include "api/preconditions.h"
 #include "api/reply.h"
 #include "api/scan_job.h"
@@ -18,6 +19,8 @@ struct list_stream {
     struct blob *piece;  /* During fill(). */
     uint64_t left;       /* Of limit; UINT64_MAX without one. */
     bool values;
+    uint64_t load_limit;     /* Larger values are told of without theirs. */
+    enum kist_status status; /* Of reading them. */
 };
 
 static bool go_on(struct list_stream *list)
@@ -31,10 +34,22 @@ static bool go_on(struct list_stream *list)
 static bool add_key(void *ctx, struct view key, const struct record *record)
 {
     struct list_stream *list = ctx;
+    struct item item = {.record = *record};
 
-    entity_append_item(list->piece, key, record,
-                       list->values ? ENTITY_WITH_VALUE : ENTITY_WITHOUT_VALUE);
-    return go_on(list);
+    if (list->values)
+        list->status = large_value_load(list->job.scan.store, key,
+                                        list->load_limit, &item);
+    if (list->status == KIST_OK)
+        entity_append_item(list->piece, key, &item.record,
+                           list->values ? ENTITY_WITH_VALUE
+                                        : ENTITY_WITHOUT_VALUE);
+    item_free(&item);
+    if (list->status == KIST_OK)
+        return go_on(list);
+    if (list->status != KIST_NOT_FOUND)
+        return false;
+    list->status = KIST_OK; /* Deleted just now. */
+    return true;
 }
 
 static bool add_prefix(void *ctx, struct view prefix)
@@ -55,10 +70,12 @@ static enum kist_status fill(struct stream *stream, struct blob *piece)
     enum kist_status status = KIST_OK;
 
     list->piece = piece;
-    while (status == KIST_OK && piece->size == 0 && list->left > 0 &&
-           !list->job.scan.done)
+    while (status == KIST_OK && list->status == KIST_OK && piece->size == 0 &&
+           list->left > 0 && !list->job.scan.done)
         status =
             scan_run(&list->job.scan, &visitor, clock_wall_ms(), SLICE_STEPS);
+    if (status == KIST_OK)
+        status = list->status;
     if (piece->failed)
         status = KIST_NO_MEMORY;
     return status;
@@ -82,6 +99,7 @@ void list_stream_reply(struct request *request)
     }
     list->stream = (struct stream){fill, free_stream};
     list->left = UINT64_MAX;
+    list->load_limit = request->api->settings->max_json_bytes;
     if (!preconditions_number(request, PARAMETER_LIMIT, 1, INT64_MAX,
                               &list->left) ||
         !preconditions_switch(request, PARAMETER_VALUES, &list->values) ||

@@ -65,8 +65,15 @@ static bool begin_persist(struct key_write *persist)
 
 static void reply_taken(struct key_write *take)
 {
-    key_write_reply_value(take, 200, take->edit.media_type,
-                          take->edit.seen.type, &take->edit.result);
+    struct edit *edit = &take->edit;
+
+    if (!edit->is_open) {
+        key_write_reply_value(take, 200, edit->media_type, edit->seen.type,
+                              &edit->result);
+        return;
+    }
+    edit->is_open = false;
+    key_write_reply_file(take, edit->media_type, &edit->seen, edit->descriptor);
 }
 
 static bool begin_take(struct key_write *take)

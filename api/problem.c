@@ -12,6 +12,8 @@ static const struct problem_row rows[PROBLEM_COUNT] = {
                                 "A request header is not allowed", 400},
     [PROBLEM_INVALID_JSON] = {"invalid-json", "The body is not valid JSON",
                               400},
+    [PROBLEM_DIGEST_MISMATCH] = {"digest-mismatch",
+                                 "The body is not what its digest says", 400},
     [PROBLEM_EMPTY_BODY] = {"empty-body", "The request has no body", 400},
     [PROBLEM_NOT_FOUND] = {"not-found", "The key has no value", 404},
     [PROBLEM_NO_SUCH_PATH] = {"no-such-path", "Nothing is served at this path",

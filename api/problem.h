@@ -16,6 +16,7 @@ enum problem {
     PROBLEM_INVALID_PARAMETER,  /* 400: query: unknown, twice, bad value */
     PROBLEM_INVALID_HEADER,     /* 400 */
     PROBLEM_INVALID_JSON,       /* 400: value, patch or batch document */
+    PROBLEM_DIGEST_MISMATCH,    /* 400: the body is not what was announced */
     PROBLEM_EMPTY_BODY,         /* 400 */
     PROBLEM_NOT_FOUND,          /* 404: the key has no value */
     PROBLEM_NO_SUCH_PATH,       /* 404: the path is not served */

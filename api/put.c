@@ -1,11 +1,24 @@
-/* put - PUT /kv/<key>: store the body as the key's value. */
+/*
+ * put - PUT /kv/<key>: store the body as the key's value.
+ *
+ * A large body is in a file by the time the handler runs (api/upload_file.h):
+ * the file is finished first, then the record that refers to it is written
+ * like any other. Until that write has succeeded the file is the request's.
+ */
 #include "api/handlers.h"
 
+#include "api/api.h"
+#include "api/digest.h"
+#include "api/entity.h"
 #include "api/key_write.h"
+#include "api/large_value.h"
 #include "api/preconditions.h"
 #include "api/prefer.h"
 #include "api/reply.h"
+#include "api/upload_file.h"
 #include "api/value_body.h"
+#include "base/clock.h"
+#include "storage/store.h"
 
 #include <string.h>
 
@@ -17,27 +30,177 @@ static void reply_value(struct key_write *put)
                           &put->body);
 }
 
+/* The same from the file; who comes in between may have replaced it again. */
+static void reply_file_value(struct key_write *put)
+{
+    struct request *request = put->request;
+    const struct record *record = &put->write.next;
+    int descriptor;
+
+    if (large_value_open(request->api->store, record, &descriptor) != KIST_OK) {
+        key_write_reply_empty(put);
+        return;
+    }
+    reply_header(request, "Preference-Applied", "return=representation");
+    key_write_reply_file(put, put->media_type, record, descriptor);
+}
+
+/* The digest headers; *out_check is NULL without any. */
+static bool read_digests(struct request *request,
+                         struct digest_check **out_check)
+{
+    enum kist_status status =
+        digest_check_new(request->headers[HEADER_CONTENT_DIGEST],
+                         request->headers[HEADER_REPR_DIGEST], out_check);
+
+    if (status == KIST_INVALID)
+        reply_problem(request, PROBLEM_INVALID_HEADER,
+                      "Content-Digest and Repr-Digest take digests as RFC 9530 "
+                      "has them, such as sha-256=:<base64>:.");
+    else if (status != KIST_OK)
+        reply_status(request, status, "The value was not written");
+    return status == KIST_OK;
+}
+
+static bool digests_hold(struct request *request)
+{
+    struct digest_check *check;
+    bool hold = true;
+
+    if (!read_digests(request, &check))
+        return false;
+    if (check != NULL) {
+        digest_check_add(check, request->body);
+        hold = digest_check_holds(check);
+    }
+    digest_check_free(check);
+    if (!hold)
+        reply_problem(request, PROBLEM_DIGEST_MISMATCH,
+                      "The body is not what its digest says. Send it again.");
+    return hold;
+}
+
+/* A condition that is false now: the commit decides about all others. */
+static bool may_hold(struct request *request, const struct condition *condition)
+{
+    struct version version = VERSION_NONE;
+    const struct record *living = NULL;
+    struct item item = {0};
+    enum kist_status status;
+    bool holds;
+
+    if (condition->kind == CONDITION_NONE)
+        return true;
+    status = store_get(request->api->store, request->key, &item);
+    if (status != KIST_OK && status != KIST_NOT_FOUND)
+        return true;
+    if (status == KIST_OK && !record_is_dead(&item.record, clock_wall_ms())) {
+        living = &item.record;
+        version = living->version;
+    }
+    holds = condition_holds(condition, living);
+    item_free(&item);
+    if (!holds)
+        key_write_reply_conflict(request, version);
+    return holds;
+}
+
+bool put_admit(struct request *request)
+{
+    struct condition condition;
+    struct digest_check *check;
+    struct view media_type;
+    enum engine_sync sync;
+    uint64_t expiry_ms;
+    enum kist_status status;
+
+    if (!value_body_admit(request, &media_type) ||
+        !read_digests(request, &check))
+        return false;
+    digest_check_free(check);
+    if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
+        !preconditions_condition(request, &condition) ||
+        !preconditions_expiry(request, &expiry_ms))
+        return false;
+    status = store_writable(request->api->store);
+    if (status != KIST_OK) {
+        reply_status(request, status, "The value was not written");
+        return false;
+    }
+    return may_hold(request, &condition);
+}
+
+static struct key_write *begin(struct request *request, struct view media_type)
+{
+    struct key_write *put = key_write_new(request);
+    uint64_t expiry_ms;
+
+    if (put == NULL || !preconditions_expiry(request, &expiry_ms))
+        return NULL;
+    memcpy(put->media_type, media_type.data, media_type.size);
+    put->write.next = (struct record){
+        .expiry_ms = expiry_ms,
+        .media_type = {put->media_type, media_type.size},
+    };
+    return put;
+}
+
+static bool wants_value(const struct request *request)
+{
+    return prefer_read(request->headers[HEADER_PREFER]).representation;
+}
+
+static void settle_file(struct key_write *put, enum kist_status status)
+{
+    if (status == KIST_OK || status == KIST_UNKNOWN)
+        upload_file_keep(put->request->file);
+}
+
+static void file_finished(struct request *request)
+{
+    struct key_write *put = request->work;
+
+    if (upload_file_status(request->file) != KIST_OK) {
+        upload_file_refuse(request->file, request);
+        return;
+    }
+    put->write.next.large = true;
+    put->write.next.value = upload_file_reference(request->file);
+    put->write.next.type = upload_file_json_type(request->file);
+    put->settled = settle_file;
+    if (wants_value(request))
+        put->applied = reply_file_value;
+    key_write_submit(put);
+}
+
+static void put_file(struct request *request)
+{
+    struct view media_type;
+
+    if (!value_body_admit(request, &media_type) ||
+        begin(request, media_type) == NULL)
+        return;
+    upload_file_finish(request->file, file_finished);
+}
+
 void put_key(struct request *request)
 {
     struct value_body value;
     struct key_write *put;
-    uint64_t expiry_ms;
 
-    if (!value_body_check(request, &value))
+    if (request->file != NULL) {
+        put_file(request);
         return;
-    put = key_write_new(request);
-    if (put == NULL || !preconditions_expiry(request, &expiry_ms))
+    }
+    if (!value_body_check(request, &value) || !digests_hold(request))
         return;
-
+    put = begin(request, value.media_type);
+    if (put == NULL)
+        return;
     put->body = request_take_body(request);
-    memcpy(put->media_type, value.media_type.data, value.media_type.size);
-    put->write.next = (struct record){
-        .expiry_ms = expiry_ms,
-        .type = value.type,
-        .media_type = {put->media_type, value.media_type.size},
-        .value = blob_view(&put->body),
-    };
-    if (prefer_read(request->headers[HEADER_PREFER]).representation)
+    put->write.next.type = value.type;
+    put->write.next.value = blob_view(&put->body);
+    if (wants_value(request))
         put->applied = reply_value;
     key_write_submit(put);
 }

@@ -12,11 +12,13 @@
 #include "api/router.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Larger answers count against --body-memory. */
 #define SMALL_ANSWER (UINT64_C(64) * 1024)
@@ -319,6 +321,31 @@ void reply_bytes(struct request *request, unsigned code, const char *media_type,
     struct hold hold = hold_blob(owner);
 
     reply_held(request, code, media_type, &hold, body);
+}
+
+void reply_file(struct request *request, unsigned code, const char *media_type,
+                int descriptor, uint64_t first, uint64_t count)
+{
+    struct MHD_Response *response;
+
+    if (code != MHD_HTTP_NOT_MODIFIED) {
+        reply_header(request, "Content-Type", "%s", media_type);
+        add_safety(request);
+    }
+    if (code == MHD_HTTP_NOT_MODIFIED || request->method == METHOD_HEAD) {
+        if (descriptor >= 0)
+            close(descriptor);
+        reply_length(request, code, count);
+        return;
+    }
+    /* Larger pieces from the disk than one sendfile() asks for. */
+    posix_fadvise(descriptor, (off_t)first, (off_t)count,
+                  POSIX_FADV_SEQUENTIAL);
+    response =
+        MHD_create_response_from_fd_at_offset64(count, descriptor, first);
+    if (response == NULL)
+        close(descriptor);
+    finish(request, code, response, count);
 }
 
 void reply_static(struct request *request, unsigned code,

@@ -48,6 +48,13 @@ void reply_held(struct request *request, unsigned code, const char *media_type,
 void reply_bytes(struct request *request, unsigned code, const char *media_type,
                  struct blob *owner, struct view body);
 
+/*
+ * The same with count bytes of a file, from first on. Takes descriptor, also
+ * on failure; on HEAD and 304 it may be -1. Nothing of it is kept in memory.
+ */
+void reply_file(struct request *request, unsigned code, const char *media_type,
+                int descriptor, uint64_t first, uint64_t count);
+
 /* A static text that outlives the server. */
 void reply_static(struct request *request, unsigned code,
                   const char *media_type, struct view body);

@@ -31,6 +31,7 @@ enum method {
 enum request_header {
     HEADER_ACCEPT,
     HEADER_CACHE_CONTROL,
+    HEADER_CONTENT_DIGEST,
     HEADER_CONTENT_ENCODING,
     HEADER_CONTENT_TYPE,
     HEADER_IF_MATCH,
@@ -41,8 +42,11 @@ enum request_header {
     HEADER_KIST_VERSION,
     HEADER_PREFER,
     HEADER_RANGE,
+    HEADER_REPR_DIGEST,
     HEADER_REQUEST_ID,
     HEADER_TRACEPARENT,
+    HEADER_WANT_CONTENT_DIGEST,
+    HEADER_WANT_REPR_DIGEST,
     HEADER_COUNT
 };
 
@@ -79,6 +83,7 @@ struct api;      /* api/api.h: what all handlers share. */
 struct api_loop; /* api/api.h: what the handlers of one loop share. */
 struct route;    /* api/router.h */
 struct exchange; /* api/exchange.c: the libmicrohttpd side. */
+struct upload_file;
 
 struct request {
     struct api *api;
@@ -92,7 +97,8 @@ struct request {
     struct view parameters[PARAMETERS]; /* Percent-decoded, may be empty. */
     struct view key;                    /* Decoded and checked, on /kv/<key>. */
     struct view body; /* Whole; the handler may take it: request_take_body. */
-    struct view id;   /* Request-Id as given, or drawn. */
+    struct upload_file *file; /* Or a large body is here (api/upload_file.h). */
+    struct view id;           /* Request-Id as given, or drawn. */
 
     /*
      * Set by the handler once something of the request was written: from then

@@ -16,7 +16,9 @@
 
 enum body_rule {
     BODY_NONE,  /* A body is refused: 400. */
-    BODY_VALUE, /* --max-json-bytes if JSON, else --max-value-bytes. */
+    BODY_VALUE, /* --max-json-bytes if JSON, else --max-value-bytes; what is
+                   larger than --inline-bytes goes to a file. */
+    BODY_PIECE, /* The same limits, but in memory: --max-batch-bytes, too. */
     BODY_PATCH, /* --max-json-bytes. */
     BODY_BATCH, /* --max-batch-bytes. */
 };
@@ -35,6 +37,13 @@ struct route {
     unsigned rules;      /* An or of route_rule. */
     uint64_t parameters; /* A bit an enum parameter. */
     void (*handle)(struct request *request);
+
+    /*
+     * BODY_VALUE: asked as soon as a body is known to be large, before the
+     * rest of it is read. False: it has replied why this request cannot
+     * succeed. NULL: any can.
+     */
+    bool (*admit)(struct request *request);
 };
 
 #define TAKES(parameter) (UINT64_C(1) << (parameter))

@@ -2,6 +2,7 @@
 
 #include "api/reply.h"
 #include "api/router.h"
+#include "api/upload_file.h"
 
 #include <assert.h>
 #include <string.h>
@@ -44,6 +45,7 @@ void upload_limit(struct exchange *exchange)
         limit_body(exchange, "", 0);
         break;
     case BODY_VALUE:
+    case BODY_PIECE:
         if (may_be_json(exchange->request.headers[HEADER_CONTENT_TYPE]))
             limit_body(exchange, "max-json-bytes", settings->max_json_bytes);
         else
@@ -56,6 +58,11 @@ void upload_limit(struct exchange *exchange)
         limit_body(exchange, "max-batch-bytes", settings->max_batch_bytes);
         break;
     }
+    if (exchange->request.route->body == BODY_VALUE)
+        return;
+    if (exchange->request.route->body == BODY_PIECE &&
+        exchange->body_limit > settings->max_batch_bytes)
+        limit_body(exchange, "max-batch-bytes", settings->max_batch_bytes);
     if (exchange->body_limit > settings->body_memory_bytes)
         limit_body(exchange, "body-memory", settings->body_memory_bytes);
 }
@@ -81,6 +88,8 @@ void upload_refuse(struct exchange *exchange, enum kist_status status)
 
 void upload_drop(struct exchange *exchange)
 {
+    upload_file_close(exchange->file);
+    exchange->file = NULL;
     blob_free(&exchange->body);
     budget_give_back(&exchange->http_loop->shared->upload_memory,
                      exchange->body_taken);
@@ -108,8 +117,6 @@ static enum kist_status make_room(struct exchange *exchange, size_t size)
     struct budget *memory = &exchange->http_loop->shared->upload_memory;
     uint64_t needed = exchange->body.size + size;
 
-    if (needed > exchange->body_limit)
-        return KIST_TOO_LARGE;
     if (needed <= exchange->body_taken)
         return KIST_OK;
 
@@ -131,26 +138,96 @@ static uint64_t discard_most(const struct exchange *exchange)
                                                 : DISCARD_MOST;
 }
 
-enum MHD_Result upload_take(struct exchange *exchange, struct view bytes)
+bool upload_is_large(const struct exchange *exchange)
 {
-    exchange->connection->received += bytes.size;
-    exchange->connection->consumed += bytes.size;
-    counter_add(&exchange->http_loop->shared->stats->received_bytes,
-                bytes.size);
-    if (exchange->state == EXCHANGE_DISCARDING) {
-        exchange->discarded += bytes.size;
-        return exchange->discarded > discard_most(exchange) ? MHD_NO : MHD_YES;
+    return exchange->request.route->body == BODY_VALUE &&
+           exchange->body_length >
+               exchange->request.api->settings->inline_bytes;
+}
+
+/* What comes from now on is read for the sake of the answer alone. */
+static enum MHD_Result discard_rest(struct exchange *exchange)
+{
+    upload_drop(exchange);
+    return exchange->state == EXCHANGE_BROKEN ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result take_to_file(struct exchange *exchange,
+                                    struct view bytes, size_t *out_left)
+{
+    if (upload_file_status(exchange->file) != KIST_OK) {
+        exchange->state = EXCHANGE_DISCARDING;
+        upload_file_refuse(exchange->file, &exchange->request);
+        return discard_rest(exchange);
     }
-    assert(exchange->state == EXCHANGE_BODY);
+    *out_left = bytes.size - upload_file_take(exchange->file, bytes);
+    return MHD_YES;
+}
 
-    enum kist_status status = make_room(exchange, bytes.size);
+/* The body, of unknown length, has just grown too large for memory. */
+static enum MHD_Result move_to_file(struct exchange *exchange,
+                                    struct view bytes, size_t *out_left)
+{
+    const struct route *route = exchange->request.route;
+    enum kist_status status = KIST_OK;
 
+    exchange->state = EXCHANGE_DISCARDING;
+    if (route->admit != NULL && !route->admit(&exchange->request))
+        return discard_rest(exchange);
+    status = upload_file_move(exchange);
+    if (status != KIST_OK) {
+        upload_refuse(exchange, status);
+        return discard_rest(exchange);
+    }
+    exchange->state = EXCHANGE_BODY;
+    return take_to_file(exchange, bytes, out_left);
+}
+
+static enum MHD_Result take(struct exchange *exchange, struct view bytes,
+                            size_t *out_left)
+{
+    const struct settings *settings = exchange->request.api->settings;
+    uint64_t size = exchange->consumed + bytes.size;
+    enum kist_status status = KIST_TOO_LARGE;
+
+    if (size <= exchange->body_limit) {
+        if (exchange->file != NULL)
+            return take_to_file(exchange, bytes, out_left);
+        if (exchange->request.route->body == BODY_VALUE &&
+            size > settings->inline_bytes)
+            return move_to_file(exchange, bytes, out_left);
+        status = make_room(exchange, bytes.size);
+    }
     if (status == KIST_OK) {
         blob_append(&exchange->body, bytes);
         return MHD_YES;
     }
-    upload_drop(exchange);
     exchange->state = EXCHANGE_DISCARDING;
     upload_refuse(exchange, status);
-    return exchange->state == EXCHANGE_BROKEN ? MHD_NO : MHD_YES;
+    return discard_rest(exchange);
+}
+
+static void count(struct exchange *exchange, uint64_t size)
+{
+    exchange->connection->received += size;
+    exchange->connection->consumed += size;
+    exchange->consumed += size;
+    counter_add(&exchange->http_loop->shared->stats->received_bytes, size);
+}
+
+enum MHD_Result upload_take(struct exchange *exchange, struct view bytes,
+                            size_t *out_left)
+{
+    enum MHD_Result result;
+
+    *out_left = 0;
+    if (exchange->state == EXCHANGE_DISCARDING) {
+        count(exchange, bytes.size);
+        exchange->discarded += bytes.size;
+        return exchange->discarded > discard_most(exchange) ? MHD_NO : MHD_YES;
+    }
+    assert(exchange->state == EXCHANGE_BODY);
+    result = take(exchange, bytes, out_left);
+    count(exchange, bytes.size - *out_left);
+    return result;
 }

@@ -6,6 +6,9 @@
  * is read on, so that its client gets the answer: to its announced end, or,
  * if that is not known, for a MiB; then it is cut.
  *
+ * The value of a PUT that is larger than --inline-bytes goes to a file
+ * (api/upload_file.h), and memory does not follow its size.
+ *
  * Threads: all on the loop.
  */
 #ifndef KIST_API_UPLOAD_H
@@ -19,8 +22,12 @@ void upload_limit(struct exchange *exchange);
 /* Reply that the body is too large (KIST_TOO_LARGE), or no memory is left. */
 void upload_refuse(struct exchange *exchange, enum kist_status status);
 
-/* MHD_NO: cut the connection. */
-enum MHD_Result upload_take(struct exchange *exchange, struct view bytes);
+/* The body is announced as one that goes to a file. */
+bool upload_is_large(const struct exchange *exchange);
+
+/* *out_left: not taken, the connection is suspended. MHD_NO: cut it. */
+enum MHD_Result upload_take(struct exchange *exchange, struct view bytes,
+                            size_t *out_left);
 
 /* Free what the handler did not take, and give the budget back. */
 void upload_drop(struct exchange *exchange);

@@ -5,12 +5,29 @@
 #include "api/media_type.h"
 #include "api/reply.h"
 
-static void reply_not_json(struct request *request,
-                           const struct json_fault *fault, const char *what)
+void value_body_refuse_json(struct request *request,
+                            const struct json_fault *fault, const char *what)
 {
     reply_member_number(request, "offset", fault->offset);
     reply_problem(request, PROBLEM_INVALID_JSON,
                   "%s is not JSON that kist stores: %s, at byte %zu.", what,
+                  fault->reason, fault->offset);
+}
+
+void value_body_refuse_blank(struct request *request, const char *what)
+{
+    reply_problem(request, PROBLEM_EMPTY_BODY,
+                  "%s is empty. Send a JSON value, or another Content-Type.",
+                  what);
+}
+
+void value_body_refuse_guess(struct request *request,
+                             const struct json_fault *fault)
+{
+    reply_problem(request, PROBLEM_MEDIA_TYPE,
+                  "The body is not JSON (%s, at byte %zu). To store other "
+                  "bytes, say what they are: curl -H 'Content-Type: "
+                  "application/octet-stream' --data-binary @file.",
                   fault->reason, fault->offset);
 }
 
@@ -42,15 +59,12 @@ static bool check_json(struct request *request, const char *what,
     enum kist_status status;
 
     if (is_blank(request->body)) {
-        reply_problem(request, PROBLEM_EMPTY_BODY,
-                      "%s is empty. Send a JSON value, or another "
-                      "Content-Type.",
-                      what);
+        value_body_refuse_blank(request, what);
         return false;
     }
     status = json_check(request->body, &fault, out_type);
     if (status == KIST_INVALID)
-        reply_not_json(request, &fault, what);
+        value_body_refuse_json(request, &fault, what);
     else if (status != KIST_OK)
         reply_status(request, status, "The body could not be checked");
     return status == KIST_OK;
@@ -66,31 +80,40 @@ static bool guess(struct request *request, struct value_body *out)
         return check_json(request, "The body", &out->type); /* Refused. */
     status = json_check(request->body, &fault, &out->type);
     if (status == KIST_INVALID)
-        reply_problem(request, PROBLEM_MEDIA_TYPE,
-                      "The body is not JSON (%s, at byte %zu). To store other "
-                      "bytes, say what they are: curl -H 'Content-Type: "
-                      "application/octet-stream' --data-binary @file.",
-                      fault.reason, fault.offset);
+        value_body_refuse_guess(request, &fault);
     else if (status != KIST_OK)
         reply_status(request, status, "The body could not be checked");
     return status == KIST_OK;
 }
 
-bool value_body_check(struct request *request, struct value_body *out)
+enum value_body_kind value_body_kind(const struct request *request)
+{
+    switch (media_type_kind(request->headers[HEADER_CONTENT_TYPE])) {
+    case MEDIA_TYPE_UNSTATED:
+        return VALUE_BODY_GUESS;
+    case MEDIA_TYPE_JSON:
+        return VALUE_BODY_JSON;
+    case MEDIA_TYPE_OTHER:
+    case MEDIA_TYPE_NOT_UTF8:
+    case MEDIA_TYPE_INVALID:
+        break;
+    }
+    return VALUE_BODY_BYTES;
+}
+
+bool value_body_admit(struct request *request, struct view *out_media_type)
 {
     struct view header = request->headers[HEADER_CONTENT_TYPE];
 
-    *out = (struct value_body){VIEW_LITERAL(JSON_MEDIA_TYPE), JSON_NONE};
+    *out_media_type = VIEW_LITERAL(JSON_MEDIA_TYPE);
     if (!check_encoding(request))
         return false;
-
     switch (media_type_kind(header)) {
     case MEDIA_TYPE_UNSTATED:
-        return guess(request, out);
     case MEDIA_TYPE_JSON:
-        return check_json(request, "The body", &out->type);
+        return true;
     case MEDIA_TYPE_OTHER:
-        out->media_type = header;
+        *out_media_type = header;
         return true;
     case MEDIA_TYPE_NOT_UTF8:
         reply_problem(request, PROBLEM_MEDIA_TYPE,
@@ -104,6 +127,22 @@ bool value_body_check(struct request *request, struct value_body *out)
                   "%d bytes.",
                   RECORD_MEDIA_TYPE_MAX);
     return false;
+}
+
+bool value_body_check(struct request *request, struct value_body *out)
+{
+    out->type = JSON_NONE;
+    if (!value_body_admit(request, &out->media_type))
+        return false;
+    switch (value_body_kind(request)) {
+    case VALUE_BODY_GUESS:
+        return guess(request, out);
+    case VALUE_BODY_JSON:
+        return check_json(request, "The body", &out->type);
+    case VALUE_BODY_BYTES:
+        break;
+    }
+    return true;
 }
 
 bool value_body_check_json(struct request *request, const char *what)

@@ -5,8 +5,9 @@
 #ifndef KIST_API_VALUE_BODY_H
 #define KIST_API_VALUE_BODY_H
 
-#include "base/json_type.h"
+#include "api/json_check.h"
 #include "api/request.h"
+#include "base/json_type.h"
 
 struct value_body {
     struct view media_type; /* Borrowed from the request, or static. */
@@ -19,6 +20,27 @@ struct value_body {
  */
 KIST_CHECKED bool value_body_check(struct request *request,
                                    struct value_body *out);
+
+/*
+ * The parts of that for a body which is not in memory: what can be told from
+ * the head alone (false: it has replied), what the body then must be, and the
+ * reply where it is not.
+ */
+KIST_CHECKED bool value_body_admit(struct request *request,
+                                   struct view *out_media_type);
+
+enum value_body_kind {
+    VALUE_BODY_JSON,
+    VALUE_BODY_GUESS, /* No type was stated: JSON, if it is JSON. */
+    VALUE_BODY_BYTES,
+};
+
+enum value_body_kind value_body_kind(const struct request *request);
+void value_body_refuse_blank(struct request *request, const char *what);
+void value_body_refuse_json(struct request *request,
+                            const struct json_fault *fault, const char *what);
+void value_body_refuse_guess(struct request *request,
+                             const struct json_fault *fault);
 
 /* A body that must be JSON, whatever its type is called: a patch, a batch. */
 KIST_CHECKED bool value_body_check_json(struct request *request,

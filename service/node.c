@@ -1,6 +1,7 @@
 #include "service/node.h"
 
 #include "api/api.h"
+#include "api/file_lane.h"
 #include "api/server.h"
 #include "base/clock.h"
 #include "base/loop.h"
@@ -183,6 +184,14 @@ static size_t count_loops(const struct settings *settings)
     return (size_t)CPU_COUNT(&cores);
 }
 
+/* Listings and batches keep this many, however many files are written. */
+enum { POOL_THREADS = 4 };
+
+static void size_pool(const struct settings *settings)
+{
+    loop_pool_size(POOL_THREADS + FILE_LANE_WIDTH * count_loops(settings));
+}
+
 static void fill_api(struct node *node)
 {
     struct readiness *readiness = &node->readiness;
@@ -261,8 +270,10 @@ static enum kist_status open_server(struct node *node)
 
 static enum kist_status open_parts(struct node *node)
 {
-    enum kist_status status = open_loop(node);
+    enum kist_status status;
 
+    size_pool(node->settings);
+    status = open_loop(node);
     if (status == KIST_OK)
         status = storage_start(node->settings, node->log, &node->store);
     if (status == KIST_OK)

@@ -88,6 +88,7 @@ struct settings {
     /* Requests. */
     uint64_t max_json_bytes;
     uint64_t max_value_bytes;
+    uint64_t inline_bytes;
     uint64_t max_batch_bytes;
     uint64_t body_memory_bytes;
     uint64_t commit_queue_bytes;

@@ -137,11 +137,21 @@ static const struct setting rows[] = {
     {.name = "max-value-bytes",
      .type = SETTING_BYTES,
      FIELD(max_value_bytes),
-     .fallback = "16MiB",
-     RANGE(1, 64 * MIB),
+     .fallback = "1GiB",
+     RANGE(1, TIB),
      .description =
          "The largest value of any other media type; more is answered with "
-         "413."},
+         "413. What is made in memory, by `op=append` or in a batch, is also "
+         "limited by `max-batch-bytes`."},
+    {.name = "inline-bytes",
+     .type = SETTING_BYTES,
+     FIELD(inline_bytes),
+     .fallback = "64KiB",
+     RANGE(4 * KIB, 16 * MIB),
+     .description =
+         "A value that is put and is larger than this gets a file of its own "
+         "beside the engine, written as it arrives and served from there. It "
+         "counts for values that are written from then on."},
     {.name = "max-batch-bytes",
      .type = SETTING_BYTES,
      FIELD(max_batch_bytes),
@@ -157,7 +167,8 @@ static const struct setting rows[] = {
      .description =
          "Memory for all request bodies in flight together, and as much again "
          "for all big answers. A request that finds its part used up is "
-         "answered with 503."},
+         "answered with 503. A body or value that lies in a file takes 512 KiB "
+         "of it at most while it is received, and none while it is sent."},
     {.name = "commit-queue-bytes",
      .type = SETTING_BYTES,
      FIELD(commit_queue_bytes),
@@ -305,19 +316,25 @@ static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
 static const struct setting_group groups[] = {
     {"Process", 5},
     {"Network", 7},
-    {"Requests", 9},
+    {"Requests", 10},
     {"Storage", 11},
 };
 
 static const struct setting_pair pairs[] = {
     {offsetof(struct settings, max_json_bytes),
      offsetof(struct settings, max_value_bytes), "JSON values are values, too"},
-    {offsetof(struct settings, max_value_bytes),
+    {offsetof(struct settings, inline_bytes),
      offsetof(struct settings, body_memory_bytes),
      "such a value would never be taken"},
-    {offsetof(struct settings, max_value_bytes),
+    {offsetof(struct settings, inline_bytes),
      offsetof(struct settings, commit_queue_bytes),
      "such a value would never be written"},
+    {offsetof(struct settings, max_json_bytes),
+     offsetof(struct settings, body_memory_bytes),
+     "such a patch would never be taken"},
+    {offsetof(struct settings, max_json_bytes),
+     offsetof(struct settings, commit_queue_bytes),
+     "such a patch would never be written"},
     {offsetof(struct settings, max_batch_bytes),
      offsetof(struct settings, body_memory_bytes),
      "such a batch would never be taken"},

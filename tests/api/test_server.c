@@ -192,18 +192,20 @@ static void large(struct request *request)
 }
 
 const struct route routes[] = {
-    {METHOD_GET, "/hello", "hello", BODY_NONE, 0, 0, hello},
-    {METHOD_GET, "/alive", "alive", BODY_NONE, ROUTE_ALWAYS, 0, hello},
+    {METHOD_GET, "/hello", "hello", BODY_NONE, 0, 0, hello, NULL},
+    {METHOD_GET, "/alive", "alive", BODY_NONE, ROUTE_ALWAYS, 0, hello, NULL},
     {METHOD_GET, "/kv/{key}", "get_key", BODY_NONE, 0, TAKES(PARAMETER_PREFIX),
-     key_of},
-    {METHOD_PUT, "/kv/{key}", "put_key", BODY_VALUE, ROUTE_WRITES, 0, echo},
-    {METHOD_PUT, "/later", "put_later", BODY_VALUE, ROUTE_WRITES, 0, later},
-    {METHOD_PUT, "/held", "put_held", BODY_VALUE, ROUTE_WRITES, 0,
-     later_if_there},
-    {METHOD_GET, "/wait", "wait", BODY_NONE, 0, 0, wait_for_ever},
-    {METHOD_GET, "/stream", "stream", BODY_NONE, 0, 0, stream},
-    {METHOD_GET, "/broken", "broken", BODY_NONE, 0, 0, broken_stream},
-    {METHOD_GET, "/large", "large", BODY_NONE, 0, 0, large},
+     key_of, NULL},
+    {METHOD_PUT, "/kv/{key}", "put_key", BODY_PIECE, ROUTE_WRITES, 0, echo,
+     NULL},
+    {METHOD_PUT, "/later", "put_later", BODY_PIECE, ROUTE_WRITES, 0, later,
+     NULL},
+    {METHOD_PUT, "/held", "put_held", BODY_PIECE, ROUTE_WRITES, 0,
+     later_if_there, NULL},
+    {METHOD_GET, "/wait", "wait", BODY_NONE, 0, 0, wait_for_ever, NULL},
+    {METHOD_GET, "/stream", "stream", BODY_NONE, 0, 0, stream, NULL},
+    {METHOD_GET, "/broken", "broken", BODY_NONE, 0, 0, broken_stream, NULL},
+    {METHOD_GET, "/large", "large", BODY_NONE, 0, 0, large, NULL},
 };
 
 const size_t routes_count = sizeof(routes) / sizeof(routes[0]);

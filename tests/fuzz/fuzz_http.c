@@ -55,9 +55,9 @@ static void put(struct request *request)
 
 const struct route routes[] = {
     {METHOD_GET, "/kv/{key}", "get_key", BODY_NONE, 0, TAKES(PARAMETER_PTR),
-     get},
-    {METHOD_PUT, "/kv/{key}", "put_key", BODY_VALUE, ROUTE_WRITES,
-     TAKES(PARAMETER_TTL), put},
+     get, NULL},
+    {METHOD_PUT, "/kv/{key}", "put_key", BODY_PIECE, ROUTE_WRITES,
+     TAKES(PARAMETER_TTL), put, NULL},
 };
 
 const size_t routes_count = sizeof(routes) / sizeof(routes[0]);

@@ -196,9 +196,9 @@ Test(settings, out_of_limits_are_refused_with_source_value_and_limits)
     expect_refused((struct given){.flags = {"--max-json-bytes", "12Q"}},
                    "--max-json-bytes \"12Q\" is not a size; allowed: 1 to "
                    "64MiB, written like 4096, 64KiB, 1MiB or 1GiB");
-    expect_refused((struct given){.flags = {"--max-value-bytes=65MiB"}},
-                   "--max-value-bytes \"65MiB\" is too large; allowed: 1 to "
-                   "64MiB, written like 4096, 64KiB, 1MiB or 1GiB");
+    expect_refused((struct given){.flags = {"--max-value-bytes=2TiB"}},
+                   "--max-value-bytes \"2TiB\" is too large; allowed: 1 to "
+                   "1TiB, written like 4096, 64KiB, 1MiB or 1GiB");
     expect_refused((struct given){.variables = {"KIST_IDLE_TIMEOUT=10"}},
                    "KIST_IDLE_TIMEOUT \"10\" is not a duration; allowed: "
                    "100ms to 1d, written like 500ms, 10s, 5m, 2h or 1d");
@@ -257,13 +257,13 @@ Test(settings, without_their_value_are_refused)
 Test(settings, in_conflict_are_refused_with_both_sources)
 {
     expect_refused(
-        (struct given){.flags = {"--max-json-bytes=32MiB"}},
-        "--max-json-bytes 32MiB is above max-value-bytes (default) "
-        "16MiB: JSON values are values, too; lower the first or raise "
-        "the second");
+        (struct given){
+            .flags = {"--max-json-bytes=32MiB", "--max-value-bytes=16MiB"}},
+        "--max-json-bytes 32MiB is above --max-value-bytes 16MiB: JSON values "
+        "are values, too; lower the first or raise the second");
     expect_refused((struct given){.variables = {"KIST_BODY_MEMORY=1MiB"}},
-                   "max-value-bytes (default) 16MiB is above KIST_BODY_MEMORY "
-                   "1MiB: such a value would never be taken; lower the first "
+                   "max-batch-bytes (default) 16MiB is above KIST_BODY_MEMORY "
+                   "1MiB: such a batch would never be taken; lower the first "
                    "or raise the second");
 }
 
