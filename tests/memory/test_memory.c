@@ -23,7 +23,7 @@ enum {
     BODIES_MIB = 2 * 32,
     QUEUE_MIB = 32,
     BUFFERS_MIB = 2 * 4,
-    CACHE_MIB = 8
+    CACHE_MIB = 8 + 16, /* Of blocks, and of records. */
 };
 
 /* Allocator waste and stacks; the engine's tables that are open. */
@@ -35,6 +35,8 @@ static const char *const flags[] = {"--body-memory",
                                     "32MiB",
                                     "--block-cache-bytes",
                                     "8MiB",
+                                    "--cache-bytes",
+                                    "16MiB",
                                     "--write-buffer-bytes",
                                     "4MiB",
                                     NULL};
