@@ -441,6 +441,24 @@ void cache_write_begin(struct cache *cache, const struct engine_batch *batch)
             cache->repeats = true;
 }
 
+/* Instead of the record that is there, without another entry. */
+static bool rewrite(struct cache *cache, struct shard *shard, struct view key,
+                    uint64_t hash, struct view record)
+{
+    struct cache_entry *entry;
+    bool done;
+
+    pthread_mutex_lock(&shard->lock);
+    entry = *find_locked(cache, shard, (uint32_t)hash, key);
+    done = entry != NULL && cache_entry_rewrite(entry, record);
+    if (done) {
+        entry->pending = cache->repeats;
+        shard->totals.stored++;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return done;
+}
+
 /*
  * The record is what the key has now; empty: look into the engine. Where keys
  * may come again in the batch it stays hidden: the first of two records is
@@ -453,6 +471,8 @@ static void settle(struct cache *cache, struct view key, struct view record)
     struct cache_entry *dropped = NULL, *entry = NULL;
     struct cache_entry **at;
 
+    if (rewrite(cache, shard, key, hash, record))
+        return;
     if (record.size > 0)
         entry = make_entry(shard, key, hash, record);
     pthread_mutex_lock(&shard->lock);

@@ -43,6 +43,19 @@ struct cache_entry *cache_entry_new(struct view key, uint32_t hash,
     return entry;
 }
 
+bool cache_entry_rewrite(struct cache_entry *entry, struct view record)
+{
+    struct record parsed;
+
+    if (record.size == 0 || record.size != entry->record_size ||
+        atomic_load_explicit(&entry->references, memory_order_acquire) != 1)
+        return false;
+    record_trust(record, &parsed);
+    entry->expiry_ms = parsed.expiry_ms;
+    memcpy(entry->bytes + entry->key_size, record.data, record.size);
+    return true;
+}
+
 void cache_entry_hold(struct cache_entry *entry, struct hold *out_hold)
 {
     atomic_fetch_add_explicit(&entry->references, 1, memory_order_relaxed);

@@ -1,9 +1,10 @@
 /*
  * cache_entry - a key and its record in the cache, shared with who reads it.
  *
- * What an entry says never changes: a write makes another entry. Whoever has
- * a reference may read it without a lock, also after the cache let it go; the
- * last one to release it frees it.
+ * What an entry says does not change while anybody reads it: a write makes
+ * another entry, unless the cache alone has this one. Whoever has a reference
+ * may read it without a lock, also after the cache let it go; the last one to
+ * release it frees it.
  *
  * Threads: references from any; the fields of the cache under its locks.
  */
@@ -20,7 +21,7 @@ struct cache_entry {
     struct cache_entry *newer; /* Of its queue (storage/cache_order.h). */
     struct cache_entry *older;
 
-    /* Set when made, then read-only. */
+    /* Set when made, then read-only but for cache_entry_rewrite(). */
     uint64_t expiry_ms;   /* 0: never. */
     uint32_t hash;        /* The half that is used inside of a shard. */
     uint32_t record_size; /* 0: the key is known to have no record. */
@@ -38,6 +39,14 @@ struct cache_entry {
 /* With one reference, its caller's; NULL: no memory. record may be empty. */
 struct cache_entry *cache_entry_new(struct view key, uint32_t hash,
                                     struct view record);
+
+/*
+ * The record instead of the one in entry, whose key it is. Only under the lock
+ * of the shard that has entry, where nobody can take another reference. False:
+ * somebody has one, or the record needs another amount of memory.
+ */
+KIST_CHECKED bool cache_entry_rewrite(struct cache_entry *entry,
+                                      struct view record);
 
 /* For the holder of a reference, or of the lock that keeps the entry. */
 void cache_entry_hold(struct cache_entry *entry, struct hold *out_hold);

@@ -167,6 +167,33 @@ Test(cache, a_hit_copies_nothing_and_outlives_its_entry)
     hold_release(&first.hold);
 }
 
+static const char *place_of(struct view key)
+{
+    struct cache_found found;
+
+    cr_assert(eq(int, cache_get(cache, key, CACHE_PEEK, &found), CACHE_HIT));
+    hold_release(&found.hold);
+    return found.record.data;
+}
+
+Test(cache, an_entry_that_nobody_reads_is_written_over)
+{
+    const char *before;
+    uint64_t soon_ms = clock_wall_ms() + 3600000;
+
+    open_cache(SMALL);
+    cr_assert(fill(view_of("a"), "old", soon_ms));
+    before = place_of(view_of("a"));
+    write_key("a", "new", CACHE_APPLIED);
+    cr_expect(eq(ptr, (void *)place_of(view_of("a")), (void *)before));
+    cr_expect(has(view_of("a"), "new"));
+    cr_expect(eq(u64, totals().entries, 1));
+
+    write_key("a", "longer", CACHE_APPLIED);
+    cr_expect(has(view_of("a"), "longer"));
+    cr_expect(eq(u64, totals().entries, 1));
+}
+
 Test(cache, a_write_enters_and_replaces_and_takes_out)
 {
     open_cache(SMALL);
