@@ -123,6 +123,13 @@ struct engine_ops {
     /* Memory the engine itself says it uses, in bytes. */
     uint64_t (*memory)(struct engine *engine);
 
+    /*
+     * What is only in memory and the log goes into tables, so that the next
+     * open has no log to take over. As fast as it is written; while it runs
+     * nobody may be in apply. A failure leaves it in the log, as it was.
+     */
+    void (*flush)(struct engine *engine);
+
     /* Seconds-long: rewrites everything. For tests and operators. */
     void (*compact)(struct engine *engine);
 };

@@ -27,6 +27,8 @@
 #define LEASE_KEY    VIEW_LITERAL("mlease")
 #define CANARY_KEY   VIEW_LITERAL("mcanary")
 
+#define IDLE_BACKLOG 4 /* From here on LevelDB compacts level 0. */
+
 #define LOW_SPACE "free disk space is below the reserve"
 
 struct store {
@@ -287,12 +289,35 @@ fail:
     return status;
 }
 
+/*
+ * Writing a table now is faster than replaying its log at the next start, in
+ * which nobody is served. But a stop shall be quick: with compactions under
+ * way the flush would wait for one, and without space it would fail.
+ */
+static void flush_before_close(struct store *store)
+{
+    const struct engine_ops *ops = store->engine->ops;
+
+    if (store_state(store) == STORE_READ_WRITE &&
+        !atomic_load(&store->poisoned) &&
+        ops->backlog(store->engine) < IDLE_BACKLOG)
+        ops->flush(store->engine);
+}
+
+static void close_engine(struct store *store)
+{
+    if (store->engine != NULL)
+        store->engine->ops->close(store->engine);
+    store->engine = NULL;
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL)
         return;
     if (store->engine != NULL)
-        store->engine->ops->close(store->engine);
+        flush_before_close(store);
+    close_engine(store);
     large_close(store->large);
     cache_close(store->cache);
     disk_close(store->disk);
@@ -581,9 +606,7 @@ static enum kist_status replace_engine(struct store *store,
     /* A write of unknown outcome may be there, after all, in the next one. */
     if (store->cache != NULL)
         cache_clear(store->cache);
-    if (store->engine != NULL)
-        store->engine->ops->close(store->engine);
-    store->engine = NULL;
+    close_engine(store);
     status = open_engine(store, out_fault);
     if (status == KIST_OK) {
         status = prove(store->engine);

@@ -72,7 +72,10 @@ KIST_CHECKED enum kist_status store_open(const struct store_options *options,
                                          struct engine_fault *out_fault,
                                          struct store **out_store);
 
-/* Every cursor was closed before. Takes NULL. */
+/*
+ * Every cursor was closed before. Writes out what is in memory unless writes
+ * are stopped or the engine is busy: the next open is quick. Takes NULL.
+ */
 void store_close(struct store *store);
 
 /* Where values lie that are too large for the engine. */

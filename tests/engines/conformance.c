@@ -418,6 +418,21 @@ Test(engine, random_batches_and_reopenings_agree_with_a_model)
     }
 }
 
+Test(engine, a_flush_changes_nothing_that_is_read)
+{
+    static struct model model;
+
+    srand(8);
+    for (unsigned round = 0; round < 40; round++) {
+        change_model(&model, round);
+        engine->ops->flush(engine);
+        if (round % 10 == 9)
+            reopen();
+        expect_model_key_by_key(&model);
+    }
+    expect_model_forwards(&model);
+}
+
 Test(engine, its_figures_follow_the_data)
 {
     const struct engine_ops *ops = engine->ops;
