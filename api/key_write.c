@@ -130,7 +130,9 @@ void key_write_submit(struct key_write *key_write)
     status =
         commit_lane_add(key_write->request->api_loop->lane, &key_write->group);
     if (status == KIST_OK) {
-        key_write->request->detach = on_detach;
+        /* What is settled at the end may be the request's. */
+        if (key_write->settled == NULL)
+            key_write->request->detach = on_detach;
         return;
     }
     if (key_write->settled != NULL)
