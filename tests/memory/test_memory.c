@@ -271,6 +271,67 @@ Test(memory, fifty_batches_of_many_objects_stay_within_the_bound)
     blob_free(&body);
 }
 
+/*
+ * Values in files: 64 clients send 8 MiB each at once, then 64 read one of
+ * them slowly. 512 MiB on the way, and none of it is kept in memory.
+ */
+enum { FILE_CLIENTS = 64, FILE_SIZE = 8 << 20 };
+
+static void *upload_file(void *argument)
+{
+    struct uploads *uploads = argument;
+    struct http http;
+    struct http_answer answer = {0};
+    static _Atomic int number;
+
+    http_open(&http, kistd.port);
+    http.patience_ms = 60000;
+    char what[32];
+
+    snprintf(what, sizeof what, "PUT /kv/f%d", atomic_fetch_add(&number, 1));
+    http_ask(&http, what, uploads->headers, uploads->body, &answer);
+    atomic_fetch_add(answer.status == 201 ? &uploads->taken : &uploads->other,
+                     1);
+    http_close(&http);
+    http_answer_free(&answer);
+    return NULL;
+}
+
+Test(memory, many_values_in_files_come_and_go_in_their_buffers)
+{
+    /* Twice 256 KiB each, the connections, and what a thread's heap keeps. */
+    size_t bound = kistd.rss_kib + FILE_CLIENTS * (512 + 64) + 24 * 1024;
+    pthread_t threads[FILE_CLIENTS];
+    struct http readers[FILE_CLIENTS];
+    struct watch watch;
+    struct uploads uploads = {.headers =
+                                  "Content-Type: application/octet-stream\r\n",
+                              .body = {calloc(1, FILE_SIZE), FILE_SIZE}};
+    char piece[4096];
+
+    cr_assert(ne(ptr, (void *)(uintptr_t)uploads.body.data, NULL));
+    watch_start(&watch);
+    watch.bound_kib = bound;
+    for (int i = 0; i < FILE_CLIENTS; i++)
+        if (pthread_create(&threads[i], NULL, upload_file, &uploads) != 0)
+            give_up("no thread");
+    for (int i = 0; i < FILE_CLIENTS; i++)
+        pthread_join(threads[i], NULL);
+    cr_expect(eq(int, atomic_load(&uploads.taken), FILE_CLIENTS));
+    for (int i = 0; i < FILE_CLIENTS; i++) {
+        http_open_narrow(&readers[i], kistd.port, 4096);
+        http_send_text(&readers[i], "GET /kv/f0 HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    for (int turn = 0; turn < 20; turn++)
+        for (int i = 0; i < FILE_CLIENTS; i++)
+            cr_assert(
+                gt(sz, http_read_raw(&readers[i], piece, sizeof piece), 0));
+    watch_end(&watch);
+    for (int i = 0; i < FILE_CLIENTS; i++)
+        http_close(&readers[i]);
+    free((void *)(uintptr_t)uploads.body.data);
+}
+
 static void put_many_keys(unsigned batches)
 {
     struct http http;
