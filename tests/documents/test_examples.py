@@ -8,6 +8,7 @@ for anything, and versions and times only have to look alike.
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import kistd
@@ -33,10 +34,11 @@ def run(commands, address):
     """The output of each; one shell, so that variables live on."""
     script = "".join(f"{command}\nprintf '\\n%s\\n' '{MARK}'\n"
                      for command in commands)
-    output = subprocess.run(["bash", "-c", script.replace(WRITTEN, address)],
-                            text=True, timeout=120, check=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL).stdout
+    with tempfile.TemporaryDirectory() as folder:  # For files they make.
+        output = subprocess.run(
+            ["bash", "-c", script.replace(WRITTEN, address)], cwd=folder,
+            text=True, timeout=120, check=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     return output.replace(address, WRITTEN).split(MARK + "\n")
 
 
