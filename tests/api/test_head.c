@@ -140,7 +140,7 @@ Test(head, a_list_in_several_lines_is_one)
 /* Two lists that grow in turn are copied each time. */
 Test(head, joining_has_an_end)
 {
-    char text[HEAD_SIZE_MAX] = LINE HOST;
+    char text[2 * HEAD_SIZE_MAX] = LINE HOST;
 
     for (int i = 0; i < 500; i++)
         strcat(text, "Accept: a\r\nPrefer: b\r\n");
