@@ -243,6 +243,27 @@ class NginxAnswers(Nginx):
     }}"""
 
 
+class MhdCeiling(Server):
+    """libmicrohttpd alone: a constant answer with the bytes of another's."""
+
+    name = "libmicrohttpd alone"
+
+    def __init__(self, program, answer):
+        super().__init__()
+        self.program, self.answer = program, answer
+
+    def launch(self):
+        self.port = process.free_port()
+        # libmicrohttpd adds these by itself.
+        head = "".join(f"{name}: {value}\n"
+                       for name, value in self.answer.headers
+                       if name not in ("Date", "Content-Length"))
+        path = self.folder / "answer"
+        path.write_bytes(head.encode() + b"\n" + self.answer.body)
+        child = self.child(self.program, self.port, path)
+        process.wait_for_port(self.port, child)
+
+
 class Webdis(Server):
     """Webdis before a Redis. fsync: Redis' appendfsync, None for no file."""
 

@@ -23,14 +23,20 @@ def canned(nginx, answer, load):
 def hot_get(stage):
     """GET of random keys of 100,000; all of them fit in every cache. nginx
     gives one constant answer (`return 200`) with the same headers and as many
-    bytes. Webdis is asked for `/GET/key.txt`, the value as it is; etcd for
+    bytes; libmicrohttpd alone (`bench/mhd_ceiling.c`), the library that kistd
+    stands on, gives the very bytes from one shared response. Webdis is asked for `/GET/key.txt`, the value as it is; etcd for
     `/v3/kv/range`, base64 in JSON."""
     items = stages.items()
     kistd = stage.kistd(items)
     ours = get_load(stage, kistd)
-    nginx = as_nginx(stage, {"get": raw_http.ask(kistd.port, ours.probe)})
+    answer = raw_http.ask(kistd.port, ours.probe)
+    nginx = as_nginx(stage, {"get": answer})
+    ceiling = stage.start(servers.MhdCeiling(stage.mhd_ceiling, answer))
     webdis = stage.start(servers.Webdis(), items)
-    loads = [ours, canned(nginx, "get", ours), get_load(stage, webdis)]
+    loads = [ours, canned(nginx, "get", ours),
+             measure.Load(ceiling, ours.requests, ceiling.port, ours.probe,
+                          status=ours.status, run=ours.run),
+             get_load(stage, webdis)]
     etcd = stage.start(servers.Etcd(), items[:stage.scale.etcd_keys])
     return [point(stage, 64, loads + [
         get_load(stage, etcd, stage.scale.etcd_keys)])] + [

@@ -74,6 +74,7 @@ class Stage:
     def __init__(self, kistd, tools, scale, parent):
         self.program, self.scale = kistd, scale
         self.raw_leveldb = Path(tools) / "raw_leveldb"
+        self.mhd_ceiling = Path(tools) / "mhd_ceiling"
         self.headload = Path(tools) / "headload"
         self.folder = Path(tempfile.mkdtemp(prefix="run-",
                                             dir=parent)).resolve()
