@@ -182,7 +182,24 @@ unsigned model_number_of(struct view key)
     return number;
 }
 
-bool model_has(const struct model *model, unsigned number,
+/* The bytes of the record, wherever they are. */
+static bool value_is(struct store *store, const struct record *record,
+                     struct view value)
+{
+    struct large_reference reference;
+    struct blob loaded = BLOB_EMPTY;
+    bool same;
+
+    if (!record->large)
+        return view_equal(record->value, value);
+    same = large_reference_decode(record->value, &reference) == KIST_OK &&
+           large_read(store_large(store), &reference, &loaded) == KIST_OK &&
+           view_equal(blob_view(&loaded), value);
+    blob_free(&loaded);
+    return same;
+}
+
+bool model_has(const struct model *model, struct store *store, unsigned number,
                const struct record *record)
 {
     const struct model_key *key = &model->keys[number];
@@ -192,7 +209,7 @@ bool model_has(const struct model *model, unsigned number,
     if (record == NULL || !key->there)
         return record == NULL && !key->there;
     workload_value(key->tag, key->size, &value);
-    same = view_equal(record->value, blob_view(&value)) &&
+    same = value_is(store, record, blob_view(&value)) &&
            view_is(record->media_type, "text/plain") &&
            record->expiry_ms == key->expiry_ms && !record->tombstone &&
            (version_is_none(key->version) ||
@@ -211,7 +228,8 @@ static bool gets_match(struct model *model, struct store *store)
         if (status != KIST_OK && status != KIST_NOT_FOUND)
             return differ(model, "get", workload_key(i),
                           kist_status_name(status));
-        same = model_has(model, i, status == KIST_OK ? &item.record : NULL);
+        same =
+            model_has(model, store, i, status == KIST_OK ? &item.record : NULL);
         item_free(&item);
         if (!same)
             return differ(model, "get", workload_key(i),
@@ -222,6 +240,7 @@ static bool gets_match(struct model *model, struct store *store)
 
 struct listing {
     struct model *model;
+    struct store *store;
     unsigned next; /* Keys before it were listed, or are not alive. */
     bool same;
 };
@@ -238,9 +257,10 @@ static bool list_key(void *ctx, struct view key, const struct record *record)
     struct listing *listing = ctx;
 
     skip_dead(listing);
-    listing->same = listing->next < WORKLOAD_KEYS &&
-                    view_equal(key, workload_key(listing->next)) &&
-                    model_has(listing->model, listing->next, record);
+    listing->same =
+        listing->next < WORKLOAD_KEYS &&
+        view_equal(key, workload_key(listing->next)) &&
+        model_has(listing->model, listing->store, listing->next, record);
     if (!listing->same)
         differ(listing->model, "listing", key, "not what is next");
     listing->next++;
@@ -249,7 +269,7 @@ static bool list_key(void *ctx, struct view key, const struct record *record)
 
 static bool listing_matches(struct model *model, struct store *store)
 {
-    struct listing listing = {.model = model, .same = true};
+    struct listing listing = {.model = model, .store = store, .same = true};
     struct scan_visitor visitor = {&listing, list_key, NULL};
     struct scan scan;
     enum kist_status status =
@@ -303,8 +323,57 @@ static bool expiries_match(struct model *model, struct store *store)
     return true;
 }
 
+/* Does key's record name the file with this id? */
+static bool names_file(struct store *store, struct view key, struct view id)
+{
+    struct item item;
+    bool names;
+
+    if (store_get(store, key, &item) != KIST_OK)
+        return false;
+    names = item.record.large && id.size == LARGE_ID_SIZE &&
+            view_starts_with(item.record.value, id);
+    item_free(&item);
+    return names;
+}
+
+static size_t count_large(struct store *store)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < WORKLOAD_KEYS; i++) {
+        struct item item;
+
+        if (store_get(store, workload_key(i), &item) != KIST_OK)
+            continue;
+        count += item.record.large ? 1 : 0;
+        item_free(&item);
+    }
+    return count;
+}
+
+/* Each large record has its entry, and there is no other. */
+static bool files_match(struct model *model, struct store *store)
+{
+    size_t found = 0;
+    struct cursor *cursor;
+    struct view id;
+    bool same = true;
+
+    if (cursor_open(store, CURSOR_LARGE, &cursor) != KIST_OK)
+        return differ(model, "files", VIEW_LITERAL("all"), "no cursor");
+    for (cursor_seek(cursor, (struct view){0}); cursor_key(cursor, &id);
+         cursor_next(cursor), found++)
+        same = same && names_file(store, cursor_value(cursor), id);
+    same = same && cursor_error(cursor) == KIST_OK;
+    cursor_close(cursor);
+    if (!same || found != count_large(store))
+        return differ(model, "files", VIEW_LITERAL("all"), "other entries");
+    return true;
+}
+
 bool model_matches(struct model *model, struct store *store)
 {
     return gets_match(model, store) && listing_matches(model, store) &&
-           expiries_match(model, store);
+           expiries_match(model, store) && files_match(model, store);
 }

@@ -39,11 +39,12 @@ enum model_belief {
 KIST_CHECKED bool model_follow(struct model *model, const struct turn *turn,
                                enum model_belief belief);
 
-/* False: some key, listing or expiry entry differs, as difference says. */
+/* False: some key, listing, expiry or file entry differs, as difference says.
+ */
 KIST_CHECKED bool model_matches(struct model *model, struct store *store);
 
 /* The record of key is what the model says; record NULL: there is none. */
-bool model_has(const struct model *model, unsigned key,
+bool model_has(const struct model *model, struct store *store, unsigned key,
                const struct record *record);
 
 bool model_is_live(const struct model_key *key);

@@ -192,8 +192,8 @@ static bool gets_are_right(const struct model *expected)
         bool right = tells_damage(status);
 
         if (status == KIST_OK || status == KIST_NOT_FOUND)
-            right =
-                model_has(expected, i, status == KIST_OK ? &item.record : NULL);
+            right = model_has(expected, node.store, i,
+                              status == KIST_OK ? &item.record : NULL);
         item_free(&item);
         if (!right)
             return false;
@@ -221,7 +221,7 @@ static bool list_key(void *ctx, struct view key, const struct record *record)
 
     skip_dead(listing);
     listing->right = number < WORKLOAD_KEYS && (int)number == listing->next &&
-                     model_has(listing->model, number, record);
+                     model_has(listing->model, node.store, number, record);
     listing->next += listing->step;
     return listing->right;
 }

@@ -9,6 +9,9 @@
 #include "storage/store.h"
 
 #include "base/clock.h"
+#include "storage/cursor.h"
+#include "storage/large_orphans.h"
+#include "tests/storage/large_value.h"
 #include "tests/storage/model.h"
 #include "tests/storage/node.h"
 #include "tests/support/fault.h"
@@ -92,8 +95,11 @@ static _Noreturn void write_on(void)
         struct turn turn;
 
         turn_make(&turn, SEED, number, &model);
+        turn_spill(&turn, store_large(node.store));
         publish(&model, &turn, number);
         node_commit(&node, turn.pointers, turn.count);
+        turn_settle(&turn, store_large(node.store));
+        large_tend(store_large(node.store));
         if (!model_follow(&model, &turn, MODEL_ANSWERED)) {
             fprintf(stderr, "turn %u: %s\n", number, model.difference);
             abort();
@@ -164,12 +170,39 @@ static bool write_some(struct model *model)
         bool right;
 
         turn_make(&turn, SEED + 1, number, model);
+        turn_spill(&turn, store_large(node.store));
         node_commit(&node, turn.pointers, turn.count);
+        turn_settle(&turn, store_large(node.store));
         right = model_follow(model, &turn, MODEL_ANSWERED);
         turn_clear(&turn);
         if (!right)
             return complain("write", model->difference);
     }
+    return true;
+}
+
+/* What the crash has left is found, and what is named is not touched. */
+static bool collect(void)
+{
+    struct large_orphans *orphans;
+    struct cursor *cursor;
+    struct view id;
+    size_t entries = 0;
+    bool done;
+
+    if (large_orphans_open(node.store, &orphans) != KIST_OK)
+        return complain("orphans", "no memory");
+    done = large_orphans_run(orphans, 10000);
+    large_orphans_close(orphans);
+    if (!done || cursor_open(node.store, CURSOR_LARGE, &cursor) != KIST_OK)
+        return complain("orphans", "not done");
+    for (cursor_seek(cursor, (struct view){0}); cursor_key(cursor, &id);
+         cursor_next(cursor))
+        entries++;
+    cursor_close(cursor);
+    if (large_value_files(node.path, NULL) != entries ||
+        large_value_files(node.path, "incoming") != 0)
+        return complain("orphans", "another number of files than of entries");
     return true;
 }
 
@@ -182,7 +215,7 @@ static bool check_image(const char *path)
         !write_some(&model))
         return false;
     node_stop(&node);
-    if (!start())
+    if (!start() || !collect())
         return false;
     if (!model_matches(&model, node.store))
         return complain("after a restart", model.difference);

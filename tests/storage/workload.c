@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Values of so many bytes may go to files. */
+enum { SPILLED = 1000 };
+
 uint64_t workload_random(uint64_t *state)
 {
     /* Steele, Lea, Flood: SplitMix, 2014. */
@@ -142,6 +145,7 @@ static void make_write(struct write *write, struct workload_write *plan,
         write->next.expiry_ms = choose_expiry(workload_random(random));
     } else {
         write->edit = edit;
+        write->load_limit = UINT64_MAX;
     }
 }
 
@@ -166,6 +170,63 @@ void turn_make(struct turn *turn, uint64_t seed, unsigned number,
         turn->pointers[g] = &turn->groups[g];
         for (size_t i = 0; i < count; i++)
             make_write(&turn->writes[g][i], &turn->plans[g][i], &random, model);
+    }
+}
+
+static bool write_file(struct large *large, struct view bytes,
+                       struct large_reference *out)
+{
+    struct large_file *file;
+    size_t half = bytes.size / 2;
+    enum kist_status status = large_create(large, bytes.size, &file);
+
+    if (status != KIST_OK)
+        return false;
+    status = large_append(file, (struct view){bytes.data, half});
+    if (status == KIST_OK)
+        status = large_append(file, view_from(bytes, half));
+    if (status == KIST_OK)
+        status = large_finish(file, out);
+    large_discard(file);
+    return status == KIST_OK;
+}
+
+static void spill(struct write *write, struct large *large)
+{
+    struct workload_write *plan = write->ctx;
+
+    if (plan->op != WORKLOAD_PUT || plan->size < SPILLED ||
+        !write_file(large, write->next.value, &plan->file))
+        return;
+    blob_clear(&plan->bytes);
+    large_reference_encode(&plan->file, &plan->bytes);
+    if (plan->bytes.failed)
+        abort();
+    write->next.large = true;
+    write->next.value = blob_view(&plan->bytes);
+}
+
+void turn_spill(struct turn *turn, struct large *large)
+{
+    for (size_t g = 0; g < turn->count; g++)
+        for (size_t i = 0; i < turn->groups[g].count; i++)
+            spill(&turn->writes[g][i], large);
+}
+
+void turn_settle(struct turn *turn, struct large *large)
+{
+    for (size_t g = 0; g < turn->count; g++) {
+        const struct commit_group *group = &turn->groups[g];
+        bool undone = group->atomic && group->failed < group->count;
+
+        for (size_t i = 0; i < group->count; i++) {
+            const struct write *write = &turn->writes[g][i];
+            bool kept =
+                write->status == KIST_OK || write->status == KIST_UNKNOWN;
+
+            if (write->next.large && (undone || !kept))
+                large_drop(large, &turn->plans[g][i].file);
+        }
     }
 }
 

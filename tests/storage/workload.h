@@ -40,6 +40,7 @@ struct workload_write {
     uint64_t tag;
     size_t size;
     struct blob bytes;
+    struct large_reference file; /* Of a put that turn_spill() changed. */
 };
 
 struct turn {
@@ -63,6 +64,14 @@ uint64_t workload_random(uint64_t *state);
 void turn_make(struct turn *turn, uint64_t seed, unsigned number,
                const struct model *model);
 void turn_clear(struct turn *turn);
+
+/*
+ * Put the larger values of the turn into files, before it is committed; a file
+ * that cannot be written leaves its value as it is. Then, with the answers
+ * there, drop the files that no record came to name.
+ */
+void turn_spill(struct turn *turn, struct large *large);
+void turn_settle(struct turn *turn, struct large *large);
 
 struct view workload_key(unsigned number); /* Lives for ever. */
 

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -46,6 +47,36 @@ bool fault_disarm(void)
 {
     armed_call = FAULT_NONE;
     return fired;
+}
+
+static const struct fault_observer *_Atomic observer_now;
+
+void fault_observe(const struct fault_observer *observer)
+{
+    observer_now = observer;
+}
+
+static void tell(enum fault_call call, const char *path)
+{
+    const struct fault_observer *observer = observer_now;
+
+    if (observer != NULL)
+        observer->seen(observer->ctx, call, path);
+}
+
+/* What a descriptor is of; or a name below one. */
+static void tell_file(enum fault_call call, int file, const char *name)
+{
+    char link[40], path[PATH_MAX] = "";
+    ssize_t size;
+
+    if (observer_now == NULL)
+        return;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
+    size = readlink(link, path, sizeof(path) - 1);
+    if (size > 0 && name != NULL)
+        snprintf(path + size, sizeof(path) - (size_t)size, "/%s", name);
+    tell(call, path);
 }
 
 static bool fails(enum fault_call call)
@@ -148,6 +179,7 @@ static int sync_by(const char *name, int file)
     if (real(file) != 0)
         return -1;
     synced_note(file, size);
+    tell_file(FAULT_SYNC, file, NULL);
     return 0;
 }
 
@@ -176,9 +208,26 @@ int renameat(int from_directory, const char *from, int to_directory,
         (int (*)(int, const char *, int, const char *))dlsym(RTLD_NEXT,
                                                              "renameat");
 
-    if (is_inside(to_directory, to) && fails(FAULT_RENAME))
+    if (!is_inside(to_directory, to))
+        return real(from_directory, from, to_directory, to);
+    if (fails(FAULT_RENAME) ||
+        real(from_directory, from, to_directory, to) != 0)
         return -1;
-    return real(from_directory, from, to_directory, to);
+    tell_file(FAULT_RENAME, to_directory, to);
+    return 0;
+}
+
+int unlinkat(int directory, const char *path, int flags)
+{
+    int (*real)(int, const char *, int) =
+        (int (*)(int, const char *, int))dlsym(RTLD_NEXT, "unlinkat");
+
+    if (!is_inside(directory, path))
+        return real(directory, path, flags);
+    if (fails(FAULT_UNLINK) || real(directory, path, flags) != 0)
+        return -1;
+    tell_file(FAULT_UNLINK, directory, path);
+    return 0;
 }
 
 void *__real_malloc(size_t size);

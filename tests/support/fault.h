@@ -2,8 +2,8 @@
  * fault - system calls and allocations that fail on demand.
  *
  * An executable that links fault.c gets the C library's open, write, fsync,
- * fdatasync and rename in versions of our own, and shared libraries in it,
- * LevelDB above all, get them as well. Calls on files under the watched
+ * fdatasync, rename and unlink in versions of our own, and shared libraries in
+ * it, LevelDB above all, get them as well. Calls on files under the watched
  * directory are counted, and the n-th fails. Allocations are those of our own
  * code, if the executable is linked with --wrap=malloc,calloc,realloc.
  *
@@ -22,6 +22,7 @@ enum fault_call {
     FAULT_WRITE,
     FAULT_SYNC, /* fsync and fdatasync. */
     FAULT_RENAME,
+    FAULT_UNLINK,
     FAULT_ALLOCATION,
 };
 
@@ -39,5 +40,17 @@ void fault_arm(enum fault_call call, unsigned nth, enum fault_life life,
 
 /* True if it has failed. */
 bool fault_disarm(void);
+
+/*
+ * From now on each sync, rename and unlink under the watched directory that
+ * worked is told, before it returns, in the thread that called. path is the
+ * file's, for a rename the new one. NULL: no more. Keeps seen.
+ */
+struct fault_observer {
+    void *ctx;
+    void (*seen)(void *ctx, enum fault_call call, const char *path);
+};
+
+void fault_observe(const struct fault_observer *observer);
 
 #endif
