@@ -83,6 +83,20 @@ Test(store_memory, writes_that_find_none_are_whole_or_not_there)
     expect_store(0);
 }
 
+Test(store_memory, a_value_in_the_cache_is_read_without_any)
+{
+    struct write write = node_put("k", "1");
+    struct view absent = VIEW_LITERAL("absent");
+    struct item item;
+
+    cr_assert(eq(int, node_write(&node, &write), KIST_OK));
+    cr_assert(eq(int, store_get(node.store, absent, &item), KIST_NOT_FOUND));
+    fault_arm(FAULT_ALLOCATION, 0, FAULT_LASTING, ENOMEM);
+    cr_expect(node_has(&node, "k", "1"));
+    cr_expect(eq(int, store_get(node.store, absent, &item), KIST_NOT_FOUND));
+    cr_expect(not(fault_disarm()));
+}
+
 /* Entries that belong to no record, and writes behind them in the batch. */
 static bool take_out_entries(unsigned nth)
 {

@@ -78,16 +78,22 @@ static void open_store(struct stress *stress)
         give_up("%s", fault.text);
 }
 
-/* Acknowledged before the look is there, and nothing never tried. */
-static void check_value(struct stress *stress, unsigned loop, unsigned key)
+/*
+ * Acknowledged before the look is there, nothing never tried, and nothing older
+ * than what this reader has *seen.
+ */
+static void check_value(struct stress *stress, unsigned loop, unsigned key,
+                        enum store_reader reader, uint64_t *seen)
 {
     struct traffic_name name = traffic_key(loop, key);
     uint64_t acked, tried, ignored, number = 0;
+    enum store_source source;
     struct item item;
     enum kist_status status;
 
     traffic_expects(stress->traffic[loop], key, &acked, &ignored);
-    status = store_get(stress->store, view_of(name.text), &item);
+    status =
+        store_read(stress->store, view_of(name.text), reader, &item, &source);
     traffic_expects(stress->traffic[loop], key, &ignored, &tried);
     if (status == KIST_READ_ONLY) /* The engine is away. */
         return;
@@ -102,15 +108,24 @@ static void check_value(struct stress *stress, unsigned loop, unsigned key)
         (number < acked || number > tried))
         give_up("key %s is %" PRIu64 ", not %" PRIu64 " to %" PRIu64, name.text,
                 number, acked, tried);
+    if (key < TRAFFIC_KEYS - TRAFFIC_FADING && number < *seen)
+        give_up("key %s is %" PRIu64 " again, after %" PRIu64, name.text,
+                number, *seen);
+    *seen = number;
 }
 
 static void *read_values(void *ctx)
 {
+    uint64_t seen[TRAFFIC_LOOPS][TRAFFIC_KEYS] = {{0}};
     struct stress *stress = ctx;
 
-    for (unsigned i = 0; !atomic_load(&stress->quiet); i++)
-        check_value(stress, i % TRAFFIC_LOOPS,
-                    i / TRAFFIC_LOOPS % TRAFFIC_KEYS);
+    for (unsigned i = 0; !atomic_load(&stress->quiet); i++) {
+        unsigned loop = i % TRAFFIC_LOOPS;
+        unsigned key = i / TRAFFIC_LOOPS % TRAFFIC_KEYS;
+        enum store_reader reader = i % 7 == 0 ? STORE_FRESH : STORE_USUAL;
+
+        check_value(stress, loop, key, reader, &seen[loop][key]);
+    }
     return NULL;
 }
 
@@ -214,7 +229,7 @@ static void check_all(struct stress *stress)
         counted += traffic_counted(stress->traffic[loop]);
         uncertain += traffic_uncertain(stress->traffic[loop]);
         for (unsigned key = 0; key < TRAFFIC_KEYS; key++)
-            check_value(stress, loop, key);
+            check_value(stress, loop, key, STORE_FRESH, &(uint64_t){0});
     }
     if (found < counted || found > counted + uncertain)
         give_up("the count is %" PRIu64 ", not %" PRIu64 " and at most %" PRIu64
