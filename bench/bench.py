@@ -109,7 +109,6 @@ def main():
     scale = scale_of(chosen)
     result = {
         "format": 1, "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "command": " ".join(["./dev bench", *sys.argv[1:]]),
         "machine": machine.description(chosen.scratch),
         "versions": versions(chosen.kistd), "scale": asdict(scale),
         "workloads": {}}

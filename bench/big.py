@@ -13,6 +13,8 @@ from registry import load_of, measured_point, sampling, workload
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 ALONE = 2 * MIB             # From here on one connection, ...
 CONNECTIONS = 16            # ... and below this many.
+AT_LEAST = 256 * MIB        # Of small large values, as many as this makes.
+WEBDIS_MAX = 64 * KIB       # Webdis ends itself under larger ones.
 
 
 def size_text(size):
@@ -32,12 +34,17 @@ def put_once(kistd, size):
     return seconds
 
 
+def times(size):
+    return max(1, AT_LEAST // size)
+
+
 def up(server, size):
     def measured(_):
         os.sync()   # What others left behind is not this one's.
         with measure.Meter(server) as meter:
-            seconds = put_once(server, size)
-        return {"per_second": size / MIB / seconds} | meter.each(size / MIB)
+            seconds = sum(put_once(server, size) for _ in range(times(size)))
+        amount = times(size) * size / MIB
+        return {"per_second": amount / seconds} | meter.each(amount)
     return measured
 
 
@@ -46,13 +53,17 @@ def dd(stage, size):
     def measured(_):
         path = stage.new_path()
         os.sync()
-        _, seconds, user, system, resident = process.run_measured([
+        runs = [process.run_measured([
             "dd", "if=/dev/zero", f"of={path}", "bs=1M",
             f"count={size // MIB}", "conv=fsync"])
+            for _ in range(times(size))]
         path.unlink()
-        return {"per_second": size / MIB / seconds,
-                "resident_bytes": resident} | measure.cpu_of(user, system,
-                                                             size / MIB)
+        seconds, user, system = (sum(run[place] for run in runs)
+                                 for place in (1, 2, 3))
+        amount = times(size) * size / MIB
+        return {"per_second": amount / seconds,
+                "resident_bytes": runs[-1][4]} | measure.cpu_of(
+                    user, system, amount)
     return measured
 
 
@@ -64,26 +75,29 @@ def small_up(stage, server, texts):
     return sampling(stage, load, CONNECTIONS)
 
 
-def upload_contenders(stage, size, kistd, webdis):
+def upload_contenders(stage, size, kistd):
     if size >= ALONE:
         return {kistd.name: up(kistd, size), "dd": dd(stage, size)}
+    each = [kistd]
+    if size <= WEBDIS_MAX:  # One for each size: it may have ended itself.
+        each.append(stage.start(servers.Webdis("always")))
     keys = [b"key-%d" % number for number in range(CONNECTIONS)]
     return {server.name: small_up(
         stage, server, [server.put_opaque(key, os.urandom(size))
-                        for key in keys]) for server in (kistd, webdis)}
+                        for key in keys]) for server in each}
 
 
 @workload("upload", "durable PUT by size of value", axis="value", unit="MiB")
 def upload(stage):
-    """Opaque bytes. Below 2 MiB 16 connections, against Webdis and Redis with
-    `appendfsync always`; from there on one connection, against
+    """Opaque bytes. Below 2 MiB 16 connections, up to 64 KiB against Webdis
+    and Redis with `appendfsync always` (Webdis ended itself under larger
+    ones); from there on one connection, against
     `dd conv=fsync`, which has no network to cross."""
     kistd = stage.kistd()
-    webdis = stage.start(servers.Webdis("always"))
     points = []
     for size in stage.scale.sizes:
         points.append(measured_point(
-            size_text(size), upload_contenders(stage, size, kistd, webdis),
+            size_text(size), upload_contenders(stage, size, kistd),
             min(stage.scale.rounds, 3)))
     return points
 
@@ -91,8 +105,10 @@ def upload(stage):
 def down(server, port, text, size):
     def measured(_):
         with measure.Meter(server) as meter:
-            seconds = transfer.download(port, text, size)
-        return {"per_second": size / MIB / seconds} | meter.each(size / MIB)
+            seconds = sum(transfer.download(port, text, size)
+                          for _ in range(times(size)))
+        amount = times(size) * size / MIB
+        return {"per_second": amount / seconds} | meter.each(amount)
     return measured
 
 

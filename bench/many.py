@@ -5,7 +5,6 @@ import random
 
 import measure
 import process
-import raw_http
 import servers
 import stage as stages
 import transfer

@@ -39,6 +39,10 @@ def span(ratio):
             f"{number(ratio['max'])})")
 
 
+def rate(entry):
+    return "MiB/s" if entry["unit"] == "MiB" else entry["unit"] + "s/s"
+
+
 def cells(entry, point, name, samples):
     """What is known of one contender at one place, as texts."""
     middle = {field: measure.median_of(samples, field) for field in (
@@ -66,7 +70,7 @@ def show(entry):
     if "error" in entry:
         print("  ERROR:", entry["error"], flush=True)
     for point in entry["points"]:
-        print(f"  {point['at']} {entry['axis']}: {entry['unit']}s/s, ratio, "
+        print(f"  {point['at']} {entry['axis']}: {rate(entry)}, ratio, "
               "us of CPU user + system, MiB resident, p50 and p99 in ms")
         for name, samples in point["samples"].items():
             if measure.reason(samples):
@@ -95,7 +99,7 @@ def targets_text(result):
              f"{number(target.bound)}: {verdict}"
              for target, text, verdict in rows(result)
              if target.workload in result["workloads"]]
-    return "\n".join([f"\nother programs used {others(result):.0%} of the "
+    return "\n".join([f"\nother programs used {others(result)} of the "
                       "cores", *lines])
 
 
@@ -126,7 +130,7 @@ def entry_lines(entry):
         yield f"ERROR: {entry['error']}"
         return
     unit = entry["unit"]
-    head = [entry["axis"], "", f"{unit}s/s" if unit != "MiB" else "MiB/s",
+    head = [entry["axis"], "", rate(entry),
             "kistd : it" if entry["field"] == "per_second"
             else f"first : it, {entry['field']}",
             f"CPU us for a {unit}, user + system", "MiB resident",
@@ -162,7 +166,7 @@ def others(result):
               for point in entry["points"]
               for samples in point["samples"].values()
               for sample in samples if "others_share" in sample]
-    return statistics.median(shares) if shares else 0
+    return f"{statistics.median(shares):.0%}" if shares else "an unknown part"
 
 
 def machine_lines(result):
@@ -171,7 +175,7 @@ def machine_lines(result):
            f"{about['memory_bytes'] / 2**30:.0f} GiB, {about['system']}, Linux "
            f"{about['kernel']}, {about['file_system']}; appending 4 KiB and "
            f"syncing takes {number(about['sync_us'])} us. While it was "
-           f"measured, other programs used {others(result):.0%} of the cores "
+           f"measured, other programs used {others(result)} of the cores "
            f"(median; load average before the run: "
            f"{about['load_before']:.2f}).\n")
     yield from table(["Program", "Version"],
@@ -180,21 +184,22 @@ def machine_lines(result):
 
 def document(result):
     scale = result["scale"]
+    large = " --large" if max(scale["growth"]) > 1_000_000 else ""
     yield f"""# Performance
 
 Written by `./dev bench` on {result['date']} from the figures in
-[performance.json](performance.json), which that run measured in
+[performance.json](performance.json), measured in one run of
 {result['took'] / 60:.0f} minutes. [bench/README.md](../bench/README.md) says
 what is measured and what makes it fair.
 
 kistd and what it is compared with run in turn, {scale['rounds']} rounds of
-{scale['seconds']} seconds each after warming up; a ratio is the median of the
+{scale['seconds']} s each after warming up; a ratio is the median of the
 rounds' ratios, with the least and the greatest. All run at their defaults. A
 wrong answer would be shown as an error in place of the figure.
 
-    {result['command']}                  # this page
-    ./dev bench --quick            # a first look, under 3 minutes
-    ./dev bench get put            # some workloads; --help lists them
+    {f"./dev bench{large}":23} # this page
+    ./dev bench --quick     # a first look, under 3 minutes
+    ./dev bench get put     # some workloads; --help lists them
 
 ## What was to be reached
 """
