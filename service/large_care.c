@@ -94,7 +94,7 @@ enum kist_status large_care_open(const struct large_care_parts *parts,
         large_care_close(care);
         return status;
     }
-    loop_timer_set(care->timer, INTERVAL_MS);
+    loop_timer_set(care->timer, BUSY_INTERVAL_MS);
     *out_care = care;
     return KIST_OK;
 }

@@ -6,8 +6,10 @@
  * A round: four writers put, delete, batch, count and patch for up to 150 ms,
  * then SIGKILL. The next start must show every acknowledged write byte for
  * byte, no deleted key, no key that nobody wrote, no older version, and an
- * unanswered atomic batch as a whole or not at all. Sometimes the start itself
- * is killed as well, sometimes the directory is a new one.
+ * unanswered atomic batch as a whole or not at all. One value in six is a file
+ * of its own: in some rounds kistd is given the time to collect what the kill
+ * left, and then there are as many files as such values. Sometimes the start
+ * itself is killed as well, sometimes the directory is a new one.
  *
  * TAP, one line a round. A seed repeats the choices, not the timing.
  */
@@ -17,6 +19,7 @@
 #include "tests/support/give_up.h"
 #include "tests/support/kistd.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -34,8 +37,9 @@ struct crash {
 };
 
 /* Small tables: flushes and compactions are within reach of the kill. */
-static const char *const flags[] = {"--write-buffer-bytes", "256KiB", "--loops",
-                                    "2", NULL};
+static const char *const flags[] = {
+    "--write-buffer-bytes", "256KiB",     "--loops", "2",
+    "--inline-bytes",       INLINE_BYTES, NULL};
 
 static void nap_ms(uint64_t ms)
 {
@@ -80,15 +84,61 @@ static bool verify_shared(struct crash *crash, struct http *http)
     return false;
 }
 
+static size_t count_files(const char *directory)
+{
+    DIR *listing = opendir(directory);
+    struct dirent *entry;
+    size_t count = 0;
+
+    if (listing == NULL)
+        return 0; /* It was never needed. */
+    while ((entry = readdir(listing)) != NULL)
+        count += entry->d_name[0] != '.';
+    closedir(listing);
+    return count;
+}
+
+static size_t count_large(const struct crash *crash)
+{
+    char path[300];
+    size_t count;
+
+    snprintf(path, sizeof path, "%s/data/large/incoming",
+             crash->kistd.directory);
+    count = count_files(path);
+    for (unsigned place = 0; place < 256; place++) {
+        snprintf(path, sizeof path, "%s/data/large/%02x",
+                 crash->kistd.directory, place);
+        count += count_files(path);
+    }
+    return count;
+}
+
+/* Fewer would be a lost value; more go away in the background. */
+static bool verify_files(struct crash *crash, size_t expected)
+{
+    uint64_t until_ns = clock_mono_ns() + UINT64_C(20000000000);
+    size_t found = count_large(crash);
+
+    while (found > expected && clock_mono_ns() < until_ns) {
+        nap_ms(5);
+        found = count_large(crash);
+    }
+    if (found == expected)
+        return true;
+    printf("# %zu files of large values, expected %zu\n", found, expected);
+    return false;
+}
+
 static bool verify(struct crash *crash)
 {
     struct http http;
-    size_t present = 0;
+    size_t present = 0, files = 0;
     bool ok = true;
 
     http_open(&http, crash->kistd.port);
     for (size_t i = 0; i < WRITERS; i++)
-        ok = writer_verify(&crash->writers[i], &http, &present) && ok;
+        ok = writer_verify(&crash->writers[i], &http, &present, &files) && ok;
     ok = verify_shared(crash, &http) && ok;
     present += number(&http, "GET /kv/shared", NULL) > 0;
     size_t listed = (size_t)number(&http, "GET /kv?count=1", "count");
@@ -97,6 +147,8 @@ static bool verify(struct crash *crash)
         ok = false;
     }
     http_close(&http);
+    if (ok && random_next(&crash->random) % 4 == 0)
+        ok = verify_files(crash, files);
     return ok;
 }
 

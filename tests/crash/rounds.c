@@ -41,18 +41,21 @@ void writer_forget(struct writer *writer)
     for (size_t i = 0; i < KEYS; i++) {
         writer->keys[i].acked = 0;
         writer->keys[i].maybe = 0;
+        writer->keys[i].acked_file = writer->keys[i].maybe_file = false;
         writer->keys[i].version[0] = '\0';
     }
 }
 
 /*
  * Value number n of a key, always the same bytes: mostly small, now and then
- * larger than a block of the engine's log.
+ * larger than a block of the engine's log, or than a buffer of an upload.
  */
 static struct blob value_of(const struct key *key, uint64_t n)
 {
     struct blob value = BLOB_EMPTY;
-    size_t fill = n % 17 == 0 ? 40000 + n % 1000 : n * 37 % 700;
+    size_t fill = n % 43 == 0  ? 600000 + n % 1000
+                  : n % 7 == 0 ? 40000 + n % 1000
+                               : n * 37 % 700;
 
     if (key->kind == KIND_COUNTER || key->kind == KIND_PATCHED) {
         blob_printf(&value, "%" PRIu64, n);
@@ -87,6 +90,7 @@ static void settle(struct key *key, uint64_t value,
     struct view version = http_header(answer, "Kist-Version");
 
     key->acked = key->maybe = value;
+    key->acked_file = key->maybe_file;
     if (version.size == VERSION_SIZE) {
         if (memcmp(version.data, key->version, VERSION_SIZE) <= 0)
             give_up("the version of %s went from %s to %.32s", key->name,
@@ -108,6 +112,7 @@ static bool put(struct writer *writer, struct http *http, struct key *key)
 
     key->maybe = ++writer->last;
     struct blob value = value_of(key, key->maybe);
+    key->maybe_file = value.size > INLINE_SIZE;
     snprintf(what, sizeof what, "PUT /kv/%s?%s", key->name, durability(writer));
     bool ok = answered(
         writer, http_ask(http, what, "", blob_view(&value), &answer), &answer);
@@ -124,6 +129,7 @@ static bool drop(struct writer *writer, struct http *http, struct key *key)
     char what[64];
 
     key->maybe = 0;
+    key->maybe_file = false;
     snprintf(what, sizeof what, "DELETE /kv/%s?%s", key->name,
              durability(writer));
     bool ok =
@@ -221,6 +227,7 @@ static bool batch(struct writer *writer, struct http *http)
         struct key *key = &writer->keys[first + i];
 
         key->maybe = !atomic && below(writer, 4) == 0 ? 0 : ++writer->last;
+        key->maybe_file = false; /* It comes whole, and stays inside. */
         append_operation(&body, key);
         writer->atomic[i] = key;
     }
@@ -232,8 +239,10 @@ static bool batch(struct writer *writer, struct http *http)
                  http_ask(http, what, "Content-Type: application/x-ndjson\r\n",
                           blob_view(&body), &answer),
                  &answer);
-    for (size_t i = 0; ok && i < size; i++)
+    for (size_t i = 0; ok && i < size; i++) {
         writer->keys[first + i].acked = writer->keys[first + i].maybe;
+        writer->keys[first + i].acked_file = false;
+    }
     if (ok)
         writer->atomic_size = 0;
     blob_free(&body);
@@ -323,6 +332,13 @@ static bool version_is_well(struct key *key, uint64_t found,
     return true;
 }
 
+static void keep_found(struct key *key, uint64_t found)
+{
+    if (key->acked != found)
+        key->acked_file = key->maybe_file;
+    key->acked = found;
+}
+
 static bool verify_key(struct key *key, struct http *http, size_t *out_present)
 {
     struct http_answer answer = {0};
@@ -342,7 +358,7 @@ static bool verify_key(struct key *key, struct http *http, size_t *out_present)
                (int)(answer.body.size < 80 ? answer.body.size : 80),
                answer.body.data);
     else
-        key->acked = found; /* key->maybe tells the atomic batch's fate. */
+        keep_found(key, found); /* key->maybe tells the atomic batch's fate. */
     *out_present += found != 0;
     http_answer_free(&answer);
     return ok;
@@ -362,15 +378,18 @@ static bool verify_atomic(struct writer *writer)
 }
 
 bool writer_verify(struct writer *writer, struct http *http,
-                   size_t *out_present)
+                   size_t *out_present, size_t *out_files)
 {
     bool ok = true;
 
     for (size_t i = 0; i < KEYS; i++)
         ok = verify_key(&writer->keys[i], http, out_present) && ok;
     ok = verify_atomic(writer) && ok;
-    for (size_t i = 0; i < KEYS; i++)
+    for (size_t i = 0; i < KEYS; i++) {
         writer->keys[i].maybe = writer->keys[i].acked;
+        writer->keys[i].maybe_file = writer->keys[i].acked_file;
+        *out_files += writer->keys[i].acked_file;
+    }
     writer->atomic_size = 0;
     return ok;
 }

@@ -17,6 +17,10 @@
 
 enum { WRITERS = 4, KEYS = 24, BATCH_MAX = 8, VERSION_SIZE = 32 };
 
+/* kistd's --inline-bytes: values beyond it, one in six, go to files. */
+#define INLINE_BYTES "4KiB"
+enum { INLINE_SIZE = 4096 };
+
 /* How the values of a key come about; chosen by its number. */
 enum kind {
     KIND_VALUE,   /* put, delete, batch */
@@ -30,6 +34,7 @@ struct key {
     enum kind kind;
     uint64_t acked;
     uint64_t maybe; /* Unless it is `acked`: an answer is missing. */
+    bool acked_file, maybe_file;    /* That value lies in a file of its own. */
     char version[VERSION_SIZE + 1]; /* The last one seen, or "". */
 };
 
@@ -59,10 +64,11 @@ void writer_join(struct writer *writer);
 
 /*
  * After a restart: false and a line on stdout if a key holds what it must not.
- * What was unknown is known then. *out_present grows by the keys that exist.
+ * What was unknown is known then. *out_present grows by the keys that exist,
+ * *out_files by those whose values are files.
  */
 bool writer_verify(struct writer *writer, struct http *http,
-                   size_t *out_present);
+                   size_t *out_present, size_t *out_files);
 
 /* The next number of a xorshift generator, never 0. */
 uint64_t random_next(uint64_t *state);
