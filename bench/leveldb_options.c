@@ -39,8 +39,7 @@ leveldb_t *leveldb_open(const leveldb_options_t *options, const char *name,
         leveldb_options_set_compression(ours, (int)number);
     if (asked("LEVELDB_BLOOM_BITS", &number))
         leveldb_options_set_filter_policy(
-            ours, number == 0
-                      ? NULL
-                      : leveldb_filterpolicy_create_bloom((int)number));
+            ours, number == 0 ? NULL
+                              : leveldb_filterpolicy_create_bloom((int)number));
     return open_really(ours, name, failure);
 }
