@@ -352,6 +352,14 @@ void exchange_answer(struct exchange *exchange, unsigned code,
         exchange->state = EXCHANGE_ANSWERED;
 }
 
+bool exchange_take_file(struct exchange *exchange)
+{
+    if (!exchange->has_file)
+        exchange->has_file =
+            budget_take(&exchange->http_loop->shared->files, 1);
+    return exchange->has_file;
+}
+
 void exchange_abandon(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
@@ -420,6 +428,8 @@ void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
         exchange->request.work_free(exchange->request.work);
     drop_response(exchange);
     upload_drop(exchange);
+    if (exchange->has_file)
+        budget_give_back(&exchange->http_loop->shared->files, 1);
     http_loop_enter(exchange->http_loop, exchange->connection, CONNECTION_IDLE,
                     now_ns);
     give_back(exchange);

@@ -89,6 +89,7 @@ struct exchange {
     struct MHD_Response *response;
     struct mould *mould; /* Whose response that is, or NULL: it is ours. */
     unsigned code;
+    bool has_file; /* One of shared->files, for the answer. */
     uint64_t answer_size;
 
     /* From here on not cleared for the next request; the blobs are emptied. */
@@ -114,6 +115,9 @@ void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
  */
 void exchange_answer(struct exchange *exchange, unsigned code,
                      struct MHD_Response *response, uint64_t size);
+
+/* Count the file of an answer, until the exchange ends. False: too many. */
+KIST_CHECKED bool exchange_take_file(struct exchange *exchange);
 
 /* Let go of a parked request that can be let go of, with 503. */
 void exchange_abandon(struct exchange *exchange);

@@ -306,8 +306,10 @@ enum kist_status get_value_reply(struct request *request, unsigned code,
     enum kist_status status = KIST_OK;
 
     if (needs_file(&answer))
-        status = large_value_open(request->api->store, &item->record,
-                                  &answer.descriptor);
+        status = exchange_take_file(request->exchange)
+                     ? large_value_open(request->api->store, &item->record,
+                                        &answer.descriptor)
+                     : KIST_BUSY;
     if (status == KIST_NOT_FOUND)
         return status;
     *item = (struct item){0};

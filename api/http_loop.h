@@ -38,6 +38,11 @@ struct http_shared {
     /* --body-memory each: neither slow readers nor slow writers stop both. */
     struct budget upload_memory;
     struct budget answer_memory;
+    /*
+     * Descriptors for files of large values: what connections and the engine
+     * leave of the process's limit, so that neither ever lacks one.
+     */
+    struct budget files;
 };
 
 /* Only forward. */

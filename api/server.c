@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct server {
@@ -55,6 +56,21 @@ static void close_listeners(struct server *server)
         close(server->listeners[--server->nlisteners]);
 }
 
+/* The engine's, each loop's, listeners, logs and whatever is open shortly. */
+enum { OTHER_FILES = 512, LEAST_FILES = 16 };
+
+static uint64_t count_files(const struct settings *settings)
+{
+    uint64_t others =
+        settings->max_connections + settings->max_open_files + OTHER_FILES;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+        limit.rlim_cur < others + LEAST_FILES)
+        return LEAST_FILES;
+    return limit.rlim_cur - others;
+}
+
 static enum kist_status open_shared(struct server *server)
 {
     const struct api *api = server->shared.api;
@@ -62,6 +78,7 @@ static enum kist_status open_shared(struct server *server)
 
     server->shared.upload_memory.most = api->settings->body_memory_bytes;
     server->shared.answer_memory.most = api->settings->body_memory_bytes;
+    server->shared.files.most = count_files(api->settings);
     if (status == KIST_OK)
         status = census_open((size_t)api->settings->max_connections_per_address,
                              &server->shared.census);

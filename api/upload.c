@@ -73,8 +73,8 @@ void upload_refuse(struct exchange *exchange, enum kist_status status)
 
     if (status != KIST_TOO_LARGE) {
         reply_problem(request, PROBLEM_BUSY,
-                      "There is no memory for the body now; body-memory "
-                      "bounds it. Try again.");
+                      "There is no room for the body now; body-memory and "
+                      "the limit of open files bound it. Try again.");
         return;
     }
     reply_member_text(request, "limit_name",

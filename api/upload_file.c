@@ -150,6 +150,7 @@ static void free_file(struct file_work *work)
     blob_free(&file->writing);
     blob_free(&file->filling);
     budget_give_back(file->memory, file->taken);
+    budget_give_back(&file->loop->shared->files, 1);
     free(file);
 }
 
@@ -257,6 +258,18 @@ static enum kist_status read_digests(struct exchange *exchange,
                             headers[HEADER_REPR_DIGEST], &file->digests);
 }
 
+static bool take_room(struct upload_file *file)
+{
+    struct budget *files = &file->loop->shared->files;
+
+    if (!budget_take(files, 1))
+        return false;
+    if (budget_take(file->memory, 2 * file->buffer_size))
+        return true;
+    budget_give_back(files, 1);
+    return false;
+}
+
 /* With the room for two buffers, and digests if there are any. */
 static enum kist_status make(struct exchange *exchange)
 {
@@ -278,7 +291,7 @@ static enum kist_status make(struct exchange *exchange)
     file->blank = true;
     json_check_init(&file->check);
     status = read_digests(exchange, file);
-    if (status == KIST_OK && !budget_take(file->memory, 2 * file->buffer_size))
+    if (status == KIST_OK && !take_room(file))
         status = KIST_BUSY;
     if (status != KIST_OK) {
         digest_check_free(file->digests);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -602,6 +603,41 @@ Test(large, a_prefix_is_deleted_with_its_files)
     expect_status(200);
     expect_files(1);
     expect_value_bytes("/kv/b", noise(BIG, 32));
+}
+
+Test(large, slow_readers_leave_descriptors_for_everybody_else)
+{
+    static const char *const flags[] = {"--max-connections",
+                                        "100",
+                                        "--max-open-files",
+                                        "74",
+                                        "--loops",
+                                        "1",
+                                        NULL};
+    enum { FILES = 16, READERS = FILES + 4 };
+    struct rlimit files = {400, 400}; /* Hardly any but the promised ones. */
+    struct http readers[READERS];
+    unsigned served = 0;
+
+    cr_assert(eq(int, setrlimit(RLIMIT_NOFILE, &files), 0));
+    scene_open_with(flags);
+    scene.slack_kib = 24 * 1024;
+    put(201, "/kv/a", noise(32 << 20, 34));
+    for (size_t i = 0; i < READERS; i++) {
+        char line[16] = "";
+
+        http_open_narrow(&readers[i], scene.kistd.port, 4096);
+        http_send_text(&readers[i], "GET /kv/a HTTP/1.1\r\nHost: a\r\n\r\n");
+        for (size_t at = 0; at < sizeof line - 1; at++)
+            cr_assert(eq(sz, http_read_raw(&readers[i], line + at, 1), 1));
+        served += memcmp(line, "HTTP/1.1 200", 12) == 0;
+    }
+    cr_expect(eq(uint, served, FILES));
+    ASK("GET /kv/a");
+    expect_problem(503, "busy");
+    put(201, "/kv/b", noise(100, 35));
+    for (size_t i = 0; i < READERS; i++)
+        http_close(&readers[i]);
 }
 
 Test(large, buffers_are_what_body_memory_bounds)
