@@ -33,7 +33,7 @@ static const struct {
     [HEAD_CODING_TOO_OLD] = {PROBLEM_MALFORMED_REQUEST,
                              "HTTP/1.0 has no Transfer-Encoding."},
     [HEAD_SIZE] = {PROBLEM_HEAD_TOO_LARGE,
-                   "The request head is larger than 8192 bytes."},
+                   "The request head is larger than 12288 bytes."},
     [HEAD_MEMORY] = {PROBLEM_BUSY,
                      "There is no memory for the request head. Try again."},
 };

@@ -22,8 +22,8 @@
 #include "api/request.h"
 #include "base/bytes.h"
 
-/* libmicrohttpd has 12 KiB for a head and the answer's head together. */
-#define HEAD_SIZE_MAX (8 * 1024)
+/* libmicrohttpd has 16 KiB for a head and the answer's head together. */
+#define HEAD_SIZE_MAX (12 * 1024)
 
 /* What repeated headers may come to when they are joined. */
 #define HEAD_JOINED_MAX (2 * HEAD_SIZE_MAX)

@@ -128,7 +128,7 @@ Test(limits, two_thousand_idle_connections_stop_nobody)
     static struct http idle[IDLE];
     struct rlimit files;
 
-    /* 12 KiB each, freed at the end, but malloc's for a while. */
+    /* 16 KiB each, freed at the end, but malloc's for a while. */
     scene.slack_kib += IDLE * 32;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
