@@ -350,3 +350,41 @@ Test(disk, a_start_on_a_full_disk_serves_reads_or_says_why)
     kistd_start(&disk.kistd, flags);
     expect_all_acknowledged("after space came back");
 }
+
+/* 507 before a byte of it is sent, and the room stays for the small ones. */
+Test(disk, a_large_value_that_does_not_fit_is_refused_and_small_ones_go_on)
+{
+    static const char head[] = "PUT /kv/big HTTP/1.1\r\nHost: k\r\n"
+                               "Content-Type: application/octet-stream\r\n"
+                               "Expect: 100-continue\r\n"
+                               "Content-Length: 37748736\r\n\r\n";
+
+    http_open(&disk.http, disk.kistd.port);
+    cr_assert(http_send_text(&disk.http, head));
+    cr_assert(http_read(&disk.http, HTTP_WITH_BODY, &disk.answer));
+    cr_expect(eq(uint, disk.answer.status, 507));
+    http_close(&disk.http);
+    cr_expect(eq(uint, ask("PUT /kv/small", value_of(1)), 201));
+    cr_expect(eq(uint, get("GET /readyz"), 200));
+}
+
+/* Each takes a third of what is free: the one before must be gone by then. */
+Test(disk, a_large_value_replaced_again_and_again_does_not_fill_the_disk)
+{
+    enum { BIG = 8 << 20, TIMES = 12 };
+    static char bytes[BIG];
+    uint64_t until_ns = clock_mono_ns() + UINT64_C(60000000000);
+
+    for (int i = 0; i < TIMES; i++) {
+        unsigned status;
+
+        memset(bytes, 'a' + i, BIG);
+        do
+            status = ask("PUT /kv/big", (struct view){bytes, BIG});
+        while (status == 507 && clock_mono_ns() < until_ns);
+        cr_assert(eq(uint, status, i == 0 ? 201 : 204));
+    }
+    cr_assert(eq(uint, get("GET /kv/big"), 200));
+    cr_expect(eq(sz, disk.answer.body.size, BIG));
+    cr_expect(eq(int, memcmp(disk.answer.body.data, bytes, BIG), 0));
+}
