@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -320,6 +321,23 @@ Test(large, what_cannot_be_stored_is_told_before_the_body)
     expect_problem(400, "invalid-parameter");
     expect_nothing_stored();
     expect_files(0);
+}
+
+Test(large, what_the_disk_has_no_room_for_is_told_before_the_body)
+{
+    static const char *const flags[] = {"--max-value-bytes", "1TiB", NULL};
+    struct statvfs disk;
+
+    scene_open_with(flags);
+    cr_assert(eq(int, statvfs(scene.kistd.directory, &disk), 0));
+    if ((uint64_t)disk.f_bavail * disk.f_frsize > UINT64_C(1) << 39)
+        cr_skip_test("the disk has room for it");
+    begin_raw("PUT /kv/a HTTP/1.1\r\nHost: a\r\n" BYTES
+              "Expect: 100-continue\r\nContent-Length: 1099511627776\r\n\r\n");
+    hear();
+    expect_problem(507, "disk-full");
+    expect_closed();
+    put(201, "/kv/a", noise(BIG, 36)); /* It failed alone. */
 }
 
 Test(large, an_unknown_length_is_limited_on_the_way)
