@@ -156,23 +156,20 @@ static struct cache_entry **bucket_of(struct cache *cache, struct shard *shard,
     return &shard->buckets[hash & (cache->nbuckets - 1)];
 }
 
-/* All entries of a shard, out of it. */
+/* All entries of a shard, out of it; empty buckets are not even looked at. */
 static struct cache_entry *take_all_locked(struct cache *cache,
                                            struct shard *shard)
 {
     struct cache_entry *all = NULL;
 
-    for (size_t i = 0; i < cache->nbuckets; i++) {
-        struct cache_entry *entry = shard->buckets[i];
+    for (size_t i = 0; i < CACHE_QUEUES; i++) {
+        struct cache_entry *entry;
 
-        shard->buckets[i] = NULL;
-        while (entry != NULL) {
-            struct cache_entry *next = entry->chain;
-
+        while ((entry = shard->order.queues[i].oldest) != NULL) {
             cache_order_remove(&shard->order, entry);
+            *bucket_of(cache, shard, entry->hash) = NULL;
             entry->chain = all;
             all = entry;
-            entry = next;
         }
     }
     return all;
