@@ -30,6 +30,7 @@ struct batch {
     struct loop_work work;
     enum batch_format format;
     bool atomic;
+    bool committed; /* The operations had their turn among the writes. */
     struct blob body;
 
     struct batch_operations operations;
@@ -60,6 +61,20 @@ static void free_batch(void *work)
 /* The answer. */
 
 /*
+ * A get that had its turn among writes tells the record of that turn. If the
+ * file is gone since then, it tells so much of it as there is.
+ */
+static enum kist_status load_committed(struct batch *batch, size_t i,
+                                       uint64_t limit, struct item *loaded)
+{
+    enum kist_status status = store_load(batch->request->api->store,
+                                         batch->writes[i].key, loaded, limit);
+
+    return status == KIST_NOT_FOUND || status == KIST_TOO_LARGE ? KIST_OK
+                                                                : status;
+}
+
+/*
  * A get of a value that lies in a file; *loaded keeps it for the moment. What
  * is larger than JSON may be, or than what is left of the answer, is told
  * without the value.
@@ -71,11 +86,16 @@ static void load_value(struct batch *batch, size_t i, struct item *loaded,
     uint64_t limit = batch->request->api->settings->max_json_bytes;
     enum kist_status status;
 
+    if (limit > *left)
+        limit = *left;
     *loaded = (struct item){.record = *seen};
     if (batch->writes[i].status != KIST_OK || !seen->large)
         return;
-    status = large_value_load(batch->request->api->store, batch->writes[i].key,
-                              limit < *left ? limit : *left, loaded);
+    if (batch->committed)
+        status = load_committed(batch, i, limit, loaded);
+    else
+        status = large_value_load(batch->request->api->store,
+                                  batch->writes[i].key, limit, loaded);
     if (status == KIST_OK && !loaded->record.large)
         *left -= record_value_size(&loaded->record) < *left
                      ? record_value_size(&loaded->record)
@@ -254,6 +274,7 @@ static void start_writing(struct batch *batch)
 {
     enum kist_status status;
 
+    batch->committed = true;
     batch->group.writes = batch->writes;
     batch->group.count = batch->operations.count;
     batch->group.atomic = batch->atomic;

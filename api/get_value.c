@@ -34,8 +34,14 @@ struct answer {
     /* Hashing: the pool's while it runs. */
     struct file_work work;
     uint64_t at, end;
+    uint64_t charged; /* To answer_memory, for what is in memory meanwhile. */
     enum kist_status status;
 };
+
+static struct budget *memory_of(const struct answer *answer)
+{
+    return &answer->request->exchange->http_loop->shared->answer_memory;
+}
 
 static void clear(struct answer *answer)
 {
@@ -208,16 +214,19 @@ static void hash_done(struct file_work *work)
 
     if (answer->status == KIST_OK && atomic_load(&request->api->stopping))
         answer->status = KIST_STOPPING;
+    if (answer->status == KIST_OK && answer->at < answer->end &&
+        !request_is_deserted(request)) {
+        file_lane_add(&request->exchange->http_loop->files, work);
+        return;
+    }
+    budget_give_back(memory_of(answer), answer->charged);
     if (answer->status != KIST_OK) {
         give_up(answer, answer->status);
     } else if (answer->at == answer->end) {
         send_value(answer);
-    } else if (request_is_deserted(request)) {
+    } else {
         clear(answer);
         reply_nothing(request);
-    } else {
-        file_lane_add(&request->exchange->http_loop->files, work);
-        return;
     }
     free(answer);
 }
@@ -250,6 +259,13 @@ static void hash_on_pool(struct answer *on_stack)
 
     if (answer == NULL) {
         give_up(on_stack, KIST_NO_MEMORY);
+        return;
+    }
+    if (!on_stack->item.record.large)
+        on_stack->charged = on_stack->item.record.value.size;
+    if (!budget_take(memory_of(on_stack), on_stack->charged)) {
+        free(answer);
+        give_up(on_stack, KIST_BUSY);
         return;
     }
     *answer = *on_stack;

@@ -6,6 +6,7 @@
 #include "api/handlers.h"
 
 #include "api/entity.h"
+#include "api/exchange.h"
 #include "api/integer.h"
 #include "api/key_write.h"
 #include "api/preconditions.h"
@@ -76,8 +77,15 @@ static void reply_taken(struct key_write *take)
     key_write_reply_file(take, edit->media_type, &edit->seen, edit->descriptor);
 }
 
+/* What is taken may lie in a file; afterwards it is too late to refuse. */
 static bool begin_take(struct key_write *take)
 {
+    if (!exchange_take_file(take->request->exchange)) {
+        reply_problem(take->request, PROBLEM_BUSY,
+                      "There is no file descriptor for the value now. Try "
+                      "again.");
+        return false;
+    }
     take->applied = reply_taken;
     return true;
 }

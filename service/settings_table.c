@@ -248,7 +248,7 @@ static const struct setting rows[] = {
      .type = SETTING_BYTES,
      FIELD(cache_bytes),
      .fallback = "64MiB",
-     RANGE(MIB, TIB),
+     RANGE(MIB, 64 * GIB),
      .zero = "no cache",
      .description =
          "Memory in which whole records are kept that are asked for, so that "

@@ -60,8 +60,9 @@ static bool get_file(const struct record *record, struct large_reference *out)
 }
 
 /*
- * The files' entries, if it is not the same file that goes on. old and next
- * are read before the batch grows.
+ * The files' entries. Where the same file goes on its entry is written again,
+ * so that no record is ever without one, whatever of the log is lost. old and
+ * next are read before the batch grows.
  */
 static void enter_files(struct decision *decision, struct view key,
                         const struct record *old, const struct record *next)
@@ -69,9 +70,7 @@ static void enter_files(struct decision *decision, struct view key,
     struct large_reference was, is;
     bool had = get_file(old, &was), has = get_file(next, &is);
 
-    if (had && has && large_reference_same(&was, &is))
-        return;
-    if (had) {
+    if (had && !(has && large_reference_same(&was, &is))) {
         large_entry_delete(&decision->batch, &was);
         decision->drops++;
     }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -146,10 +147,14 @@ static void set_aside(struct large_scrub *scrub)
 {
     if (!is_named(scrub))
         return;
-    if (!large_set_aside(scrub->large, &scrub->reference))
-        counter_add(&scrub->stats.errors, 1);
-    report(scrub, "its bytes have changed on disk; the file was moved to "
-                  "large/damaged");
+    if (large_set_aside(scrub->large, &scrub->reference)) {
+        report(scrub, "its bytes have changed on disk; the file was moved to "
+                      "large/damaged");
+        return;
+    }
+    counter_add(&scrub->stats.errors, 1);
+    report(scrub, "its bytes have changed on disk, and moving the file to "
+                  "large/damaged failed");
 }
 
 /* The record that the entry speaks of, or what is wrong with that. */
@@ -158,7 +163,7 @@ static bool get_reference(struct large_scrub *scrub)
     struct large_reference reference;
     struct item item;
     struct view key = blob_view(&scrub->key);
-    enum kist_status status = store_get(scrub->store, key, &item);
+    enum kist_status status = store_peek(scrub->store, key, &item);
 
     if (status == KIST_OK) {
         if (!item.record.large ||
@@ -218,8 +223,21 @@ static void judge_file(struct large_scrub *scrub)
     leave_file(scrub);
 }
 
+/* Dropped meanwhile: its room is free only when nobody has it open. */
+static bool is_unlinked(const struct large_scrub *scrub)
+{
+    struct stat file;
+
+    return fstat(scrub->descriptor, &file) == 0 && file.st_nlink == 0;
+}
+
 static void read_chunk(struct large_scrub *scrub)
 {
+    if (is_unlinked(scrub)) {
+        leave_file(scrub);
+        return;
+    }
+
     ssize_t got = pread(scrub->descriptor, scrub->chunk, CHUNK_BYTES,
                         (off_t)scrub->offset);
 

@@ -339,6 +339,18 @@ struct engine *store_borrow_engine(struct store *store)
     return engine;
 }
 
+struct engine *store_try_borrow_engine(struct store *store)
+{
+    struct engine *engine;
+
+    if (pthread_rwlock_tryrdlock(&store->engine_lock) != 0)
+        return NULL;
+    engine = store->engine;
+    if (engine == NULL)
+        pthread_rwlock_unlock(&store->engine_lock);
+    return engine;
+}
+
 void store_return_engine(struct store *store)
 {
     pthread_rwlock_unlock(&store->engine_lock);
@@ -387,7 +399,9 @@ static enum kist_status judge_missing(struct store *store, struct view key,
                                       struct version version)
 {
     struct item now;
-    enum kist_status status = store_peek(store, key, &now);
+    enum store_source source;
+    enum kist_status status =
+        store_read(store, key, STORE_UNDER_CURSOR, &now, &source);
 
     if (status != KIST_OK)
         return status;

@@ -149,6 +149,8 @@ struct cache *store_cache(struct store *store);
  * store_return_engine(), by the same thread. For storage/cursor.c.
  */
 struct engine *store_borrow_engine(struct store *store);
+/* For who may have it already: also NULL if a reopen is waiting for it. */
+struct engine *store_try_borrow_engine(struct store *store);
 void store_return_engine(struct store *store);
 
 /* For /metrics and /readyz. Bytes; disk figures as of the last check. */

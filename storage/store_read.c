@@ -23,10 +23,12 @@ static void count_read(struct store_stats *stats, enum kist_status status,
 }
 
 static enum kist_status get(struct store *store, struct view key,
-                            struct blob *out_bytes)
+                            enum store_reader reader, struct blob *out_bytes)
 {
     char engine_key[1 + STORE_KEY_MAX];
-    struct engine *engine = store_borrow_engine(store);
+    struct engine *engine = reader == STORE_UNDER_CURSOR
+                                ? store_try_borrow_engine(store)
+                                : store_borrow_engine(store);
     enum kist_status status;
 
     if (engine == NULL)
@@ -42,12 +44,13 @@ static enum kist_status get(struct store *store, struct view key,
 }
 
 static enum kist_status read_engine(struct store *store, struct view key,
+                                    enum store_reader reader,
                                     struct item *out_item,
                                     struct view *out_encoded)
 {
     uint64_t started_ns = clock_mono_ns();
     struct blob bytes = BLOB_EMPTY;
-    enum kist_status status = get(store, key, &bytes);
+    enum kist_status status = get(store, key, reader, &bytes);
 
     if (status == KIST_OK)
         status = record_decode(key, blob_view(&bytes), &out_item->record);
@@ -71,12 +74,14 @@ static bool is_worth_keeping(enum kist_status status,
 }
 
 static enum kist_status read_and_fill(struct store *store, struct view key,
+                                      enum store_reader reader,
                                       const struct cache_ticket *ticket,
                                       struct item *out_item,
                                       enum store_source *out_source)
 {
     struct view encoded = {0};
-    enum kist_status status = read_engine(store, key, out_item, &encoded);
+    enum kist_status status =
+        read_engine(store, key, reader, out_item, &encoded);
 
     *out_source = STORE_ENGINE;
     if (is_worth_keeping(status, &out_item->record) &&
@@ -101,11 +106,12 @@ enum kist_status store_read(struct store *store, struct view key,
 
     if (cache == NULL) {
         *out_source = STORE_NO_CACHE;
-        return read_engine(store, key, out_item, &ignored);
+        return read_engine(store, key, reader, out_item, &ignored);
     }
     if (reader == STORE_FRESH) {
         found.ticket = cache_pass_by(cache, key);
-        return read_and_fill(store, key, &found.ticket, out_item, out_source);
+        return read_and_fill(store, key, reader, &found.ticket, out_item,
+                             out_source);
     }
     switch (cache_get(cache, key, CACHE_READ, &found)) {
     case CACHE_MISS:
@@ -118,7 +124,8 @@ enum kist_status store_read(struct store *store, struct view key,
         take_found(&found, out_item);
         return KIST_OK;
     }
-    return read_and_fill(store, key, &found.ticket, out_item, out_source);
+    return read_and_fill(store, key, reader, &found.ticket, out_item,
+                         out_source);
 }
 
 enum kist_status store_get(struct store *store, struct view key,
@@ -148,5 +155,5 @@ enum kist_status store_peek(struct store *store, struct view key,
         take_found(&found, out_item);
         return KIST_OK;
     }
-    return read_engine(store, key, out_item, &ignored);
+    return read_engine(store, key, STORE_USUAL, out_item, &ignored);
 }

@@ -30,6 +30,11 @@ KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
 enum store_reader {
     STORE_USUAL,
     STORE_FRESH, /* Not what the cache has; but it gets what was read. */
+    /*
+     * The caller may hold a cursor: KIST_READ_ONLY rather than wait for a
+     * reopen, which waits for that cursor.
+     */
+    STORE_UNDER_CURSOR,
 };
 
 enum store_source {

@@ -87,8 +87,8 @@ Test(storage_metrics, reads_are_told_by_where_they_were_answered)
     cr_expect(eq(dbl, scrape("kist_cache_entries"), 2));
     cr_expect(eq(dbl, scrape("kist_cache_absent_entries"), 1));
     cr_expect(gt(dbl, scrape("kist_cache_bytes"), 0));
-    cr_expect(ge(dbl, scrape("kist_cache_limit_bytes"),
-                 scrape("kist_cache_bytes")));
+    cr_expect(
+        ge(dbl, scrape("kist_cache_limit_bytes"), scrape("kist_cache_bytes")));
 }
 
 Test(storage_metrics, limits_stand_beside_what_they_limit)
