@@ -36,6 +36,10 @@ struct commit_lane {
     struct group_list collected; /* This turn's. */
     size_t in_flight;            /* Collected, queued, or coming back. */
 
+    /* Commit thread only, empty between batches. */
+    struct group_list decided;
+    struct commit_lane *next; /* In the list of lanes with such groups. */
+
     pthread_mutex_t lock;   /* Guards done. */
     struct group_list done; /* Coming back. */
     struct loop_task wake;
@@ -113,19 +117,6 @@ static void take(struct commit *commit, struct group_list *out_groups)
     pthread_mutex_unlock(&commit->lock);
 }
 
-static void give_back(struct commit_group *group)
-{
-    struct commit_lane *lane = group->lane;
-    bool first;
-
-    pthread_mutex_lock(&lane->lock);
-    first = lane->done.first == NULL;
-    list_append(&lane->done, group);
-    pthread_mutex_unlock(&lane->lock);
-    if (first)
-        loop_post(lane->loop, &lane->wake);
-}
-
 static void tell_changed(struct commit *commit,
                          const struct commit_group *group)
 {
@@ -136,21 +127,44 @@ static void tell_changed(struct commit *commit,
             commit->options.changed(commit->options.ctx, group->writes[i].key);
 }
 
+/* All of a lane's groups at once: its loop wakes once, with work to do. */
+static void give_back(struct commit_lane *lane)
+{
+    bool first;
+
+    pthread_mutex_lock(&lane->lock);
+    first = lane->done.first == NULL;
+    list_move(&lane->done, &lane->decided);
+    pthread_mutex_unlock(&lane->lock);
+    if (first)
+        loop_post(lane->loop, &lane->wake);
+}
+
 static void finish(struct commit *commit, struct group_list *groups,
                    enum kist_status status, enum engine_sync synced)
 {
-    struct commit_group *group = groups->first;
+    struct commit_lane *lanes = NULL;
 
-    while (group != NULL) {
-        struct commit_group *next = group->next;
+    while (groups->first != NULL) {
+        struct commit_group *group = list_take(groups);
+        struct commit_lane *lane = group->lane;
 
         group->synced = synced;
         if (status != KIST_OK)
             decision_fail(group, status);
         else
             tell_changed(commit, group);
-        give_back(group); /* Not ours any more. */
-        group = next;
+        if (lane->decided.first == NULL) {
+            lane->next = lanes;
+            lanes = lane;
+        }
+        list_append(&lane->decided, group);
+    }
+    while (lanes != NULL) {
+        struct commit_lane *lane = lanes;
+
+        lanes = lane->next; /* It may be gone when its groups are back. */
+        give_back(lane);
     }
 }
 
@@ -288,6 +302,7 @@ enum kist_status commit_lane_open(struct commit *commit, struct loop *loop,
     lane->wake.run = hand_back;
     list_init(&lane->collected);
     list_init(&lane->done);
+    list_init(&lane->decided);
     pthread_mutex_init(&lane->lock, NULL);
     *out_lane = lane;
     return KIST_OK;
