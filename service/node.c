@@ -173,15 +173,17 @@ static void http_loop_end(struct api_loop *api_loop)
     commit_lane_close(api_loop->lane);
 }
 
+/* A core is left to the commit thread, to compactions and to the neighbours. */
 static size_t count_loops(const struct settings *settings)
 {
     cpu_set_t cores;
 
     if (settings->loops > 0)
         return (size_t)settings->loops;
-    if (sched_getaffinity(0, sizeof(cores), &cores) != 0)
+    if (sched_getaffinity(0, sizeof(cores), &cores) != 0 ||
+        CPU_COUNT(&cores) < 2)
         return 1;
-    return (size_t)CPU_COUNT(&cores);
+    return (size_t)CPU_COUNT(&cores) - 1;
 }
 
 /* Listings and batches keep this many, however many files are written. */

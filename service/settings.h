@@ -71,7 +71,7 @@ struct settings {
 
     /* Process. */
     char config[SETTINGS_PATH_SIZE]; /* Empty: no file. */
-    uint64_t loops;                  /* 0: one per core. */
+    uint64_t loops;                  /* 0: one per core but one. */
     uint64_t shutdown_grace_ms;
     enum log_level log_level; /* Reloads. */
     bool access_log;          /* Reloads. */

@@ -31,7 +31,7 @@ static const struct setting rows[] = {
      FIELD(loops),
      .fallback = "0",
      RANGE(1, 64),
-     .zero = "one per core",
+     .zero = "one per core but one, at least one",
      .unit = "threads",
      .description = "Event loops, each a thread with its own connections."},
     {.name = "shutdown-grace",

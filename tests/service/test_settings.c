@@ -204,7 +204,7 @@ Test(settings, out_of_limits_are_refused_with_source_value_and_limits)
                    "100ms to 1d, written like 500ms, 10s, 5m, 2h or 1d");
     expect_refused((struct given){.variables = {"KIST_LOOPS=65"}},
                    "KIST_LOOPS \"65\" is too large; allowed: 1 to 64 threads, "
-                   "or 0 (one per core)");
+                   "or 0 (one per core but one, at least one)");
     expect_refused((struct given){.variables = {"KIST_PAGE_LIMIT=0"}},
                    "KIST_PAGE_LIMIT \"0\" is too small; allowed: 1 to 10000 "
                    "items");
@@ -231,7 +231,7 @@ Test(settings, that_are_overridden_must_be_right_all_the_same)
     expect_refused(
         (struct given){.flags = {"--loops=1"}, .variables = {"KIST_LOOPS=one"}},
         "KIST_LOOPS \"one\" is not a whole number; allowed: 1 to "
-        "64 threads, or 0 (one per core)");
+        "64 threads, or 0 (one per core but one, at least one)");
 }
 
 Test(settings, given_twice_in_one_place_are_refused)

@@ -131,6 +131,8 @@ static _Noreturn void become_kistd(const struct kistd *kistd,
     /* The automatic ballast is written at each first start: 160 MiB. */
     setenv("KIST_BALLAST_BYTES", "1MiB", 0);
     setenv("KIST_WRITE_BUFFER_BYTES", "4MiB", 0);
+    /* Whatever the machine has: loops must meet each other. */
+    setenv("KIST_LOOPS", "2", 0);
     /* The exec's parent may have ended before this line. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execv(program != NULL ? program : KISTD_BUILT, (char **)(void *)arguments);
