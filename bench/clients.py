@@ -64,9 +64,11 @@ def idle(stage):
 @contextlib.contextmanager
 def writing(load, connections, seconds):
     """Sustained PUTs beside a measurement, checked like any other. Gives a
-    dict that has their rate in the end."""
+    dict that has their rate in the end. They are not pinned to the generator's
+    core: two that wait for each other would look like a slow server."""
     child = subprocess.Popen(
-        wrk.command(load.port, load.requests, connections, seconds + 2, 99),
+        wrk.command(load.port, load.requests, connections, seconds + 2, 99,
+                    pin=False),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     figures = {}
     try:

@@ -113,12 +113,12 @@ def export(stage):
 
 @workload("growth", "GET by number of keys")
 def growth(stage):
-    """Random keys of 100,000 up to 10 million, with the object cache at its
-    least, so that all of them come from LevelDB. The client asks for 100,000
-    different keys, spread over all."""
+    """Random keys of 100,000 up to 10 million, out of cache: without the object
+    cache, and with the block cache at its least, which would hold all of the
+    smallest. The client asks for 100,000 different keys, spread over all."""
     loads = []
     for count in reversed(stage.scale.growth):
-        kistd = stage.kistd(settings=stage.without_cache())
+        kistd = stage.kistd(settings=stage.without_caches())
         kistd.load(((stages.key_of(number), stages.value_of(number))
                     for number in range(count)), durability="async")
         loads.append(get_load(stage, kistd, count, label=f"{count:,} keys"))

@@ -123,5 +123,8 @@ class Stage:
             return ["--cache-bytes", "4MiB"], 4 * MIB
         return [], bytes_of(self.setting("cache-bytes"))
 
-    def without_cache(self):
-        return ["--cache-bytes", "0"] if self.setting("cache-bytes") else []
+    def without_caches(self):
+        """No object cache, and the engine's block cache at its least."""
+        wanted = {"cache-bytes": "0", "block-cache-bytes": "64KiB"}
+        return [word for name, value in wanted.items() if self.setting(name)
+                for word in ("--" + name, value)]

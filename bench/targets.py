@@ -50,8 +50,7 @@ TARGETS = [
     Target("p99 of GET during sustained durable PUTs", "p99 of GET alone",
            "isolation", 64, "kistd, during PUTs", "kistd, alone", 3,
            "at most"),
-    Target("GET at 10,000,000 keys", "GET at 100,000 keys, both without the "
-           "object cache",
+    Target("GET at 10,000,000 keys", "GET at 100,000 keys, both out of cache",
            "growth", 64, "10,000,000 keys", "100,000 keys", 0.7),
 ]
 
