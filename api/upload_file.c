@@ -69,15 +69,6 @@ struct upload_file {
 
 /* On the pool. */
 
-static bool is_blank(struct view text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] != ' ' && text.data[i] != '\t' &&
-            text.data[i] != '\n' && text.data[i] != '\r')
-            return false;
-    return true;
-}
-
 static enum kist_status write_buffer(struct upload_file *file)
 {
     struct view bytes = blob_view(&file->writing);
@@ -86,7 +77,7 @@ static enum kist_status write_buffer(struct upload_file *file)
     if (bytes.size == 0)
         return KIST_OK;
     if (file->is_json) {
-        file->blank = file->blank && is_blank(bytes);
+        file->blank = file->blank && value_body_is_blank(bytes);
         status = json_check_feed(&file->check, bytes);
     }
     if (status == KIST_OK && file->digests != NULL)

@@ -31,7 +31,7 @@ void value_body_refuse_guess(struct request *request,
                   fault->reason, fault->offset);
 }
 
-static bool is_blank(struct view text)
+bool value_body_is_blank(struct view text)
 {
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] != ' ' && text.data[i] != '\t' &&
@@ -58,7 +58,7 @@ static bool check_json(struct request *request, const char *what,
     struct json_fault fault;
     enum kist_status status;
 
-    if (is_blank(request->body)) {
+    if (value_body_is_blank(request->body)) {
         value_body_refuse_blank(request, what);
         return false;
     }
@@ -76,7 +76,7 @@ static bool guess(struct request *request, struct value_body *out)
     struct json_fault fault;
     enum kist_status status;
 
-    if (is_blank(request->body))
+    if (value_body_is_blank(request->body))
         return check_json(request, "The body", &out->type); /* Refused. */
     status = json_check(request->body, &fault, &out->type);
     if (status == KIST_INVALID)

@@ -36,6 +36,10 @@ enum value_body_kind {
 };
 
 enum value_body_kind value_body_kind(const struct request *request);
+
+/* Nothing but JSON's white space, which is no JSON yet. */
+bool value_body_is_blank(struct view text);
+
 void value_body_refuse_blank(struct request *request, const char *what);
 void value_body_refuse_json(struct request *request,
                             const struct json_fault *fault, const char *what);
