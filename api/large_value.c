@@ -21,12 +21,11 @@ enum kist_status large_value_open(struct store *store,
 static enum kist_status read_again(struct store *store, struct view key,
                                    struct item *item)
 {
-    enum store_source source;
     enum kist_status status;
 
     item_free(item);
     *item = (struct item){0};
-    status = store_read(store, key, STORE_UNDER_CURSOR, item, &source);
+    status = store_get_under_cursor(store, key, item);
     if (status == KIST_OK && record_is_dead(&item->record, clock_wall_ms())) {
         item_free(item);
         status = KIST_NOT_FOUND;

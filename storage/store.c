@@ -253,7 +253,11 @@ static void init_locks(struct store *store)
 {
     pthread_rwlockattr_t attributes;
 
-    /* Readers never nest it, and a reopen must not wait for ever. */
+    /*
+     * A reopen must not wait for ever, so it goes before readers who come
+     * later: who may have the lock already must not wait for it again, see
+     * store_try_borrow_engine().
+     */
     pthread_rwlockattr_init(&attributes);
     pthread_rwlockattr_setkind_np(&attributes,
                                   PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -399,9 +403,7 @@ static enum kist_status judge_missing(struct store *store, struct view key,
                                       struct version version)
 {
     struct item now;
-    enum store_source source;
-    enum kist_status status =
-        store_read(store, key, STORE_UNDER_CURSOR, &now, &source);
+    enum kist_status status = store_get_under_cursor(store, key, &now);
 
     if (status != KIST_OK)
         return status;

@@ -22,13 +22,15 @@ static void count_read(struct store_stats *stats, enum kist_status status,
         counter_add(&stats->read_errors, 1);
 }
 
+/* Whether the caller may wait for a reopen. */
+enum patience { WAIT, DO_NOT_WAIT };
+
 static enum kist_status get(struct store *store, struct view key,
-                            enum store_reader reader, struct blob *out_bytes)
+                            enum patience patience, struct blob *out_bytes)
 {
     char engine_key[1 + STORE_KEY_MAX];
-    struct engine *engine = reader == STORE_UNDER_CURSOR
-                                ? store_try_borrow_engine(store)
-                                : store_borrow_engine(store);
+    struct engine *engine = patience == WAIT ? store_borrow_engine(store)
+                                             : store_try_borrow_engine(store);
     enum kist_status status;
 
     if (engine == NULL)
@@ -44,13 +46,13 @@ static enum kist_status get(struct store *store, struct view key,
 }
 
 static enum kist_status read_engine(struct store *store, struct view key,
-                                    enum store_reader reader,
+                                    enum patience patience,
                                     struct item *out_item,
                                     struct view *out_encoded)
 {
     uint64_t started_ns = clock_mono_ns();
     struct blob bytes = BLOB_EMPTY;
-    enum kist_status status = get(store, key, reader, &bytes);
+    enum kist_status status = get(store, key, patience, &bytes);
 
     if (status == KIST_OK)
         status = record_decode(key, blob_view(&bytes), &out_item->record);
@@ -74,14 +76,14 @@ static bool is_worth_keeping(enum kist_status status,
 }
 
 static enum kist_status read_and_fill(struct store *store, struct view key,
-                                      enum store_reader reader,
+                                      enum patience patience,
                                       const struct cache_ticket *ticket,
                                       struct item *out_item,
                                       enum store_source *out_source)
 {
     struct view encoded = {0};
     enum kist_status status =
-        read_engine(store, key, reader, out_item, &encoded);
+        read_engine(store, key, patience, out_item, &encoded);
 
     *out_source = STORE_ENGINE;
     if (is_worth_keeping(status, &out_item->record) &&
@@ -90,42 +92,59 @@ static enum kist_status read_and_fill(struct store *store, struct view key,
     return status;
 }
 
-static void take_found(const struct cache_found *found, struct item *out_item)
+/* True: the cache knows, and *out_status with *out_item is the answer. */
+static bool ask_cache(struct cache *cache, struct view key,
+                      enum cache_reader reader, struct item *out_item,
+                      struct cache_ticket *out_ticket,
+                      enum kist_status *out_status)
 {
-    record_trust(found->record, &out_item->record);
-    out_item->hold = found->hold;
+    struct cache_found found;
+
+    switch (cache_get(cache, key, reader, &found)) {
+    case CACHE_MISS:
+        break;
+    case CACHE_ABSENT:
+        *out_status = KIST_NOT_FOUND;
+        return true;
+    case CACHE_HIT:
+        record_trust(found.record, &out_item->record);
+        out_item->hold = found.hold;
+        *out_status = KIST_OK;
+        return true;
+    }
+    *out_ticket = found.ticket;
+    return false;
+}
+
+static enum kist_status read_through(struct store *store, struct view key,
+                                     enum store_reader reader,
+                                     enum patience patience,
+                                     struct item *out_item,
+                                     enum store_source *out_source)
+{
+    struct cache *cache = store_cache(store);
+    struct cache_ticket ticket;
+    enum kist_status status;
+    struct view ignored;
+
+    if (cache == NULL) {
+        *out_source = STORE_NO_CACHE;
+        return read_engine(store, key, patience, out_item, &ignored);
+    }
+    if (reader == STORE_FRESH) {
+        ticket = cache_pass_by(cache, key);
+    } else if (ask_cache(cache, key, CACHE_READ, out_item, &ticket, &status)) {
+        *out_source = STORE_CACHE;
+        return status;
+    }
+    return read_and_fill(store, key, patience, &ticket, out_item, out_source);
 }
 
 enum kist_status store_read(struct store *store, struct view key,
                             enum store_reader reader, struct item *out_item,
                             enum store_source *out_source)
 {
-    struct cache *cache = store_cache(store);
-    struct cache_found found;
-    struct view ignored;
-
-    if (cache == NULL) {
-        *out_source = STORE_NO_CACHE;
-        return read_engine(store, key, reader, out_item, &ignored);
-    }
-    if (reader == STORE_FRESH) {
-        found.ticket = cache_pass_by(cache, key);
-        return read_and_fill(store, key, reader, &found.ticket, out_item,
-                             out_source);
-    }
-    switch (cache_get(cache, key, CACHE_READ, &found)) {
-    case CACHE_MISS:
-        break;
-    case CACHE_ABSENT:
-        *out_source = STORE_CACHE;
-        return KIST_NOT_FOUND;
-    case CACHE_HIT:
-        *out_source = STORE_CACHE;
-        take_found(&found, out_item);
-        return KIST_OK;
-    }
-    return read_and_fill(store, key, reader, &found.ticket, out_item,
-                         out_source);
+    return read_through(store, key, reader, WAIT, out_item, out_source);
 }
 
 enum kist_status store_get(struct store *store, struct view key,
@@ -133,27 +152,28 @@ enum kist_status store_get(struct store *store, struct view key,
 {
     enum store_source source;
 
-    return store_read(store, key, STORE_USUAL, out_item, &source);
+    return read_through(store, key, STORE_USUAL, WAIT, out_item, &source);
+}
+
+enum kist_status store_get_under_cursor(struct store *store, struct view key,
+                                        struct item *out_item)
+{
+    enum store_source source;
+
+    return read_through(store, key, STORE_USUAL, DO_NOT_WAIT, out_item,
+                        &source);
 }
 
 enum kist_status store_peek(struct store *store, struct view key,
                             struct item *out_item)
 {
     struct cache *cache = store_cache(store);
-    enum cache_answer answer = CACHE_MISS;
-    struct cache_found found;
+    struct cache_ticket unused;
+    enum kist_status status;
     struct view ignored;
 
-    if (cache != NULL)
-        answer = cache_get(cache, key, CACHE_PEEK, &found);
-    switch (answer) {
-    case CACHE_MISS:
-        break;
-    case CACHE_ABSENT:
-        return KIST_NOT_FOUND;
-    case CACHE_HIT:
-        take_found(&found, out_item);
-        return KIST_OK;
-    }
-    return read_engine(store, key, STORE_USUAL, out_item, &ignored);
+    if (cache != NULL &&
+        ask_cache(cache, key, CACHE_PEEK, out_item, &unused, &status))
+        return status;
+    return read_engine(store, key, WAIT, out_item, &ignored);
 }

@@ -30,11 +30,6 @@ KIST_CHECKED enum kist_status store_get(struct store *store, struct view key,
 enum store_reader {
     STORE_USUAL,
     STORE_FRESH, /* Not what the cache has; but it gets what was read. */
-    /*
-     * The caller may hold a cursor: KIST_READ_ONLY rather than wait for a
-     * reopen, which waits for that cursor.
-     */
-    STORE_UNDER_CURSOR,
 };
 
 enum store_source {
@@ -49,6 +44,14 @@ KIST_CHECKED enum kist_status store_read(struct store *store, struct view key,
                                          enum store_reader reader,
                                          struct item *out_item,
                                          enum store_source *out_source);
+
+/*
+ * As store_get() for who may hold a cursor: KIST_READ_ONLY rather than wait
+ * for a reopen, which waits for that cursor.
+ */
+KIST_CHECKED enum kist_status store_get_under_cursor(struct store *store,
+                                                     struct view key,
+                                                     struct item *out_item);
 
 /*
  * The same for the commit, which reads what it is about to replace: that says
