@@ -49,9 +49,7 @@ static void reply_file_value(struct key_write *put)
 static bool read_digests(struct request *request,
                          struct digest_check **out_check)
 {
-    enum kist_status status =
-        digest_check_new(request->headers[HEADER_CONTENT_DIGEST],
-                         request->headers[HEADER_REPR_DIGEST], out_check);
+    enum kist_status status = value_body_digests(request, out_check);
 
     if (status == KIST_INVALID)
         reply_problem(request, PROBLEM_INVALID_HEADER,
@@ -75,8 +73,7 @@ static bool digests_hold(struct request *request)
     }
     digest_check_free(check);
     if (!hold)
-        reply_problem(request, PROBLEM_DIGEST_MISMATCH,
-                      "The body is not what its digest says. Send it again.");
+        value_body_refuse_digest(request);
     return hold;
 }
 

@@ -240,15 +240,6 @@ static uint64_t buffer_size(const struct budget *memory)
     return share < UPLOAD_FILE_BUFFER ? share : UPLOAD_FILE_BUFFER;
 }
 
-static enum kist_status read_digests(struct exchange *exchange,
-                                     struct upload_file *file)
-{
-    const struct view *headers = exchange->request.headers;
-
-    return digest_check_new(headers[HEADER_CONTENT_DIGEST],
-                            headers[HEADER_REPR_DIGEST], &file->digests);
-}
-
 static bool take_room(struct upload_file *file)
 {
     struct budget *files = &file->loop->shared->files;
@@ -281,7 +272,7 @@ static enum kist_status make(struct exchange *exchange)
     file->is_guess = kind == VALUE_BODY_GUESS;
     file->blank = true;
     json_check_init(&file->check);
-    status = read_digests(exchange, file);
+    status = value_body_digests(&exchange->request, &file->digests);
     if (status == KIST_OK && !take_room(file))
         status = KIST_BUSY;
     if (status != KIST_OK) {
@@ -335,8 +326,7 @@ void upload_file_refuse(struct upload_file *file, struct request *request)
     if (status != KIST_INVALID)
         reply_status(request, status, "The value was not written");
     else if (file->digest_fault)
-        reply_problem(request, PROBLEM_DIGEST_MISMATCH,
-                      "The body is not what its digest says. Send it again.");
+        value_body_refuse_digest(request);
     else if (file->blank)
         value_body_refuse_blank(request, "The body");
     else if (file->is_guess)

@@ -1,5 +1,6 @@
 #include "api/value_body.h"
 
+#include "api/digest.h"
 #include "api/entity.h"
 #include "api/json_check.h"
 #include "api/media_type.h"
@@ -38,6 +39,19 @@ bool value_body_is_blank(struct view text)
             text.data[i] != '\n' && text.data[i] != '\r')
             return false;
     return true;
+}
+
+enum kist_status value_body_digests(const struct request *request,
+                                    struct digest_check **out_check)
+{
+    return digest_check_new(request->headers[HEADER_CONTENT_DIGEST],
+                            request->headers[HEADER_REPR_DIGEST], out_check);
+}
+
+void value_body_refuse_digest(struct request *request)
+{
+    reply_problem(request, PROBLEM_DIGEST_MISMATCH,
+                  "The body is not what its digest says. Send it again.");
 }
 
 static bool check_encoding(struct request *request)

@@ -9,6 +9,8 @@
 #include "api/request.h"
 #include "base/json_type.h"
 
+struct digest_check;
+
 struct value_body {
     struct view media_type; /* Borrowed from the request, or static. */
     enum json_type type;
@@ -45,6 +47,15 @@ void value_body_refuse_json(struct request *request,
                             const struct json_fault *fault, const char *what);
 void value_body_refuse_guess(struct request *request,
                              const struct json_fault *fault);
+
+/*
+ * What Content-Digest and Repr-Digest say about the body. Results as of
+ * digest_check_new().
+ */
+KIST_CHECKED enum kist_status
+value_body_digests(const struct request *request,
+                   struct digest_check **out_check);
+void value_body_refuse_digest(struct request *request);
 
 /* A body that must be JSON, whatever its type is called: a patch, a batch. */
 KIST_CHECKED bool value_body_check_json(struct request *request,
