@@ -110,8 +110,6 @@ static void run_step(struct file_work *work)
 {
     struct upload_file *file = OWNER(work, struct upload_file, work);
 
-    if (file->no_memory)
-        return; /* A part of the body is missing. */
     if (file->status == KIST_OK && file->file == NULL)
         file->status = large_create(file->large, file->announced, &file->file);
     if (file->status == KIST_OK)
@@ -374,7 +372,8 @@ void upload_file_finish(struct upload_file *file,
     file->done = done;
     if (file->working)
         return; /* step_done() goes on. */
-    file->end = END_WANTED;
+    if (!file->no_memory) /* Else a part of the body is missing. */
+        file->end = END_WANTED;
     hand_over(file);
 }
 
