@@ -188,12 +188,10 @@ static void group_done(struct commit_group *group)
     reply_header(batch->request, "Kist-Durable", "%s",
                  group->synced == ENGINE_SYNC ? "sync" : "async");
 
-    /* Mebibytes of values, maybe: off the loop, if the pool has room. */
-    batch->work = (struct loop_work){write_results, reply_results};
-    if (loop_work(batch->request->loop, &batch->work) != KIST_OK) {
-        write_results(&batch->work);
-        reply_results(&batch->work);
-    }
+    /* Mebibytes of values, maybe: off the loop. What is done is not refused. */
+    batch->work =
+        (struct loop_work){.run = write_results, .done = reply_results};
+    loop_must_work(batch->request->loop, &batch->work);
 }
 
 /* Gets alone need no turn in the commit: each reads what is there. */
@@ -264,7 +262,7 @@ static void start_reading(struct batch *batch)
 {
     enum kist_status status;
 
-    batch->work = (struct loop_work){read_all, all_read};
+    batch->work = (struct loop_work){.run = read_all, .done = all_read};
     status = loop_work(batch->request->loop, &batch->work);
     if (status != KIST_OK)
         reply_status(batch->request, status, "The batch was not read");
@@ -407,7 +405,7 @@ void batch_run(struct request *request)
     batch->group.work_limit =
         WORK_FACTOR * request->api->settings->max_batch_bytes;
     batch->body = request_take_body(request);
-    batch->work = (struct loop_work){read_body, body_read};
+    batch->work = (struct loop_work){.run = read_body, .done = body_read};
     status = loop_work(request->loop, &batch->work);
     if (status != KIST_OK)
         reply_status(request, status, "The batch was not read");

@@ -179,7 +179,7 @@ struct MHD_Response *feed_response(struct http_loop *loop,
         stream->free(stream);
         return NULL;
     }
-    feed->work = (struct loop_work){run_fill, fill_done};
+    feed->work = (struct loop_work){.run = run_fill, .done = fill_done};
     feed->loop = loop;
     feed->mhd = mhd;
     feed->connection = connection;

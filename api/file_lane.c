@@ -25,11 +25,6 @@ static void pooled_done(struct loop_work *pooled)
     finish(OWNER(pooled, struct file_work, pooled));
 }
 
-static void posted_done(struct loop_task *posted)
-{
-    finish(OWNER(posted, struct file_work, posted));
-}
-
 static void start(struct file_lane *lane)
 {
     while (lane->first != NULL && lane->running < FILE_LANE_WIDTH) {
@@ -37,14 +32,9 @@ static void start(struct file_lane *lane)
 
         lane->first = work->next;
         lane->running++;
-        work->pooled = (struct loop_work){run_pooled, pooled_done};
-        if (loop_work(lane->loop, &work->pooled) == KIST_OK)
-            continue;
-
-        /* Done is told later in any case: the caller is still busy. */
-        work->run(work);
-        work->posted.run = posted_done;
-        loop_post(lane->loop, &work->posted);
+        work->pooled =
+            (struct loop_work){.run = run_pooled, .done = pooled_done};
+        loop_must_work(lane->loop, &work->pooled);
     }
 }
 

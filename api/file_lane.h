@@ -26,7 +26,6 @@ struct file_work {
 
     /* The lane's own. */
     struct loop_work pooled;
-    struct loop_task posted;
     struct file_lane *lane;
     struct file_work *next;
 };
@@ -38,10 +37,7 @@ struct file_lane {
     size_t running;
 };
 
-/*
- * Cannot fail, for what must be cleaned up must be: where the pool takes no
- * more, the work is run on the loop itself.
- */
+/* Cannot fail, for what must be cleaned up must be. */
 void file_lane_add(struct file_lane *lane, struct file_work *work);
 
 /* Nothing is waiting or running. */

@@ -56,7 +56,7 @@ void scan_job_run(struct scan_job *job)
 {
     enum kist_status status;
 
-    job->work = (struct loop_work){run_slice, slice_done};
+    job->work = (struct loop_work){.run = run_slice, .done = slice_done};
     job->enough = false;
     status = loop_work(job->request->loop, &job->work);
     if (status != KIST_OK)

@@ -296,29 +296,23 @@ void loop_watch_close(struct loop_watch *watch)
         uv_close((uv_handle_t *)&watch->uv, free_handle);
 }
 
-struct pool_job {
-    uv_work_t uv;
-    struct loop *loop;
-    struct loop_work *work;
-};
+static_assert(sizeof(uv_work_t) <= LOOP_JOB_SIZE, "it lies in a loop_work");
 
-static void run_job(uv_work_t *uv)
+static void run_job(uv_work_t *job)
 {
-    struct pool_job *job = uv->data;
+    struct loop_work *work = job->data;
 
-    job->work->run(job->work);
+    work->run(work);
 }
 
-static void finish_job(uv_work_t *uv, int status)
+static void finish_job(uv_work_t *job, int status)
 {
-    struct pool_job *job = uv->data;
-    struct loop_work *work = job->work;
+    struct loop_work *work = job->data;
 
     assert(status == 0); /* Nothing here cancels. */
     (void)status;
-    job->loop->working--;
-    free(job);
-    work->done(work);
+    work->loop->working--;
+    work->done(work); /* May free it, or give it again. */
 }
 
 void loop_pool_size(size_t threads)
@@ -333,19 +327,20 @@ void loop_pool_size(size_t threads)
 
 enum kist_status loop_work(struct loop *loop, struct loop_work *work)
 {
-    struct pool_job *job;
-
-    if (loop->working == LOOP_WORK_LIMIT)
+    if (loop->working >= LOOP_WORK_LIMIT)
         return KIST_BUSY;
-    job = calloc(1, sizeof(*job));
-    if (job == NULL)
-        return KIST_NO_MEMORY;
-    job->uv.data = job;
-    job->loop = loop;
-    job->work = work;
+    loop_must_work(loop, work);
+    return KIST_OK;
+}
+
+void loop_must_work(struct loop *loop, struct loop_work *work)
+{
+    uv_work_t *job = (uv_work_t *)(void *)work->job;
+
+    job->data = work;
+    work->loop = loop;
     loop->working++;
-    int rc = uv_queue_work(&loop->uv, &job->uv, run_job, finish_job);
+    int rc = uv_queue_work(&loop->uv, job, run_job, finish_job);
     assert(rc == 0); /* Fails only without a callback. */
     (void)rc;
-    return KIST_OK;
 }

@@ -82,13 +82,19 @@ loop_watch_open(struct loop *loop, int descriptor, unsigned readiness,
                 struct loop_watch **out_watch);
 void loop_watch_close(struct loop_watch *watch); /* NULL is ok. */
 
+enum { LOOP_JOB_SIZE = 128 }; /* What libuv keeps of a piece of work. */
+
 /*
  * Work that may block: run on a pool thread, then done on the loop. Kept
- * until done was called. KIST_BUSY: too much work of this loop is waiting.
+ * until done was called, and may then be given again.
  */
 struct loop_work {
     void (*run)(struct loop_work *work);
     void (*done)(struct loop_work *work);
+
+    /* The loop's own: no work needs memory of its own to be taken. */
+    struct loop *loop;
+    _Alignas(max_align_t) char job[LOOP_JOB_SIZE];
 };
 
 #define LOOP_WORK_LIMIT 1024
@@ -100,7 +106,14 @@ struct loop_work {
  */
 void loop_pool_size(size_t threads);
 
+/* KIST_BUSY: too much work of this loop is waiting. */
 KIST_CHECKED enum kist_status loop_work(struct loop *loop,
                                         struct loop_work *work);
+
+/*
+ * The same beyond that limit: for what must be done, like cleaning up, and is
+ * bounded by something else.
+ */
+void loop_must_work(struct loop *loop, struct loop_work *work);
 
 #endif

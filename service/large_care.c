@@ -65,7 +65,7 @@ static void start(void *ctx)
 {
     struct large_care *care = ctx;
 
-    care->work = (struct loop_work){run, done};
+    care->work = (struct loop_work){.run = run, .done = done};
     care->busy = loop_work(care->parts.loop, &care->work) == KIST_OK;
     if (!care->busy)
         loop_timer_set(care->timer, INTERVAL_MS);

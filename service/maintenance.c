@@ -40,7 +40,8 @@ static void start_check(void *ctx)
 {
     struct maintenance *maintenance = ctx;
 
-    maintenance->check = (struct loop_work){run_check, check_done};
+    maintenance->check =
+        (struct loop_work){.run = run_check, .done = check_done};
     maintenance->checking =
         loop_work(maintenance->parts.loop, &maintenance->check) == KIST_OK;
     if (!maintenance->checking)

@@ -138,7 +138,7 @@ enum kist_status sweep_open(struct store *store, struct loop *loop,
     sweep->loop = loop;
     sweep->lane = lane;
     sweep->limit = keys_per_second / ROUNDS_PER_SECOND;
-    sweep->work = (struct loop_work){read_entries, hand_over};
+    sweep->work = (struct loop_work){.run = read_entries, .done = hand_over};
     sweep->writes = calloc(sweep->limit, sizeof(*sweep->writes));
     sweep->group.writes = sweep->writes;
     sweep->group.sync = sync;
