@@ -595,6 +595,52 @@ Test(large, a_batch_gets_values_up_to_a_limit)
     expect_files(1);
 }
 
+/* As if its turn in the commit had been long ago. */
+static void lose_files(const char *path)
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+
+    cr_assert(folder != NULL);
+    while ((entry = readdir(folder)) != NULL) {
+        const char *below = text("%s/%s", path, entry->d_name);
+
+        if (strlen(entry->d_name) == 32)
+            cr_assert(eq(int, unlink(below), 0));
+        else if (strlen(entry->d_name) == 2 && entry->d_name[0] != '.')
+            lose_files(below);
+    }
+    closedir(folder);
+}
+
+Test(large, a_get_in_a_batch_tells_what_it_saw_whatever_became_of_it)
+{
+    static const char operations[] =
+        "{\"operations\":[{\"op\":\"get\",\"key\":\"a\"},"
+        "{\"op\":\"delete\",\"key\":\"a\"}]}";
+    const char *version;
+    const json_t *seen;
+
+    ask_bytes("PUT /kv/a", JSON, json_text(100000));
+    ask("POST /batch", JSON, operations);
+    seen = json_array_get(json_object_get(document(), "results"), 0);
+    cr_expect(
+        eq(sz, json_string_length(json_object_get(seen, "value")), 99998));
+    ask_bytes("PUT /kv/a", JSON, json_text(100000));
+    version = text("%.*s", (int)header("Kist-Version").size,
+                   header("Kist-Version").data);
+    expect_files(1);
+    lose_files(text("%s/data/large", scene.kistd.directory));
+    ask("POST /batch", JSON, operations);
+    seen = json_array_get(json_object_get(document(), "results"), 0);
+    cr_expect(
+        eq(i64, json_integer_value(json_object_get(seen, "status")), 200));
+    cr_assert(is_left_out(seen));
+    cr_expect(view_is(
+        view_of(json_string_value(json_object_get(seen, "version"))), version));
+    expect_absent("/kv/a");
+}
+
 Test(large, a_long_poll_is_answered_with_it)
 {
     struct http waiting;

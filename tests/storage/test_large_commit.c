@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "storage/cursor.h"
+#include "storage/large_entry.h"
 #include "tests/storage/large_value.h"
 
 #include <criterion/criterion.h>
@@ -158,6 +159,23 @@ Test(large_commit, a_touched_value_keeps_its_file)
     cr_expect(large_value_is(&node, "a", "tide ", SIZE));
     node_restart(&node);
     cr_expect(large_value_is(&node, "a", "tide ", SIZE));
+}
+
+/* A hole in the log may have taken the entry and left the record. */
+Test(large_commit, a_touched_value_has_its_entry_again)
+{
+    struct write touch = {.key = view_of("a"), .edit = set_expiry};
+    struct engine_batch batch = {0};
+    struct large_reference reference;
+
+    store("a", "tide ");
+    reference = large_value_of(&node, "a");
+    large_entry_delete(&batch, &reference);
+    cr_assert(store_apply(node.store, &batch, ENGINE_SYNC) == KIST_OK);
+    engine_batch_free(&batch);
+    cr_assert(node_write(&node, &touch) == KIST_OK);
+    expect_owner("a");
+    expect_files(1);
 }
 
 Test(large_commit, of_a_key_put_twice_in_one_batch_the_last_file_stays)

@@ -3,6 +3,7 @@
  */
 #include "storage/large_orphans.h"
 
+#include "storage/cursor.h"
 #include "tests/storage/large_value.h"
 #include "tests/support/fault.h"
 
@@ -10,6 +11,8 @@
 #include <criterion/new/assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -230,5 +233,59 @@ Test(large_faults, each_step_waits_for_what_it_rests_on)
     large_tend(store_large(node.store));
     fault_observe(NULL);
     cr_expect(eq(str, order.letters, "FDRDLU"));
+    node_stop(&node);
+}
+
+static void *reopen(void *unused)
+{
+    (void)unused;
+    store_check(node.store);
+    return NULL;
+}
+
+/* The next reader who is not impatient would wait behind it. */
+static void wait_for_reopen(void)
+{
+    while (store_try_borrow_engine(node.store) != NULL) {
+        store_return_engine(node.store);
+        sched_yield();
+    }
+}
+
+static void lose_file(const char *key)
+{
+    struct large_reference reference = large_value_of(&node, key);
+
+    large_drop(store_large(node.store), &reference);
+    large_tend(store_large(node.store));
+}
+
+/* As a listing with values does it, while a reopen waits for its cursor. */
+Test(large_faults, a_value_is_loaded_under_a_cursor_without_waiting,
+     .timeout = 20)
+{
+    struct write write = node_put("b", "small");
+    struct cursor *cursor;
+    struct item item = {0};
+    pthread_t thread;
+
+    node_start(&node);
+    cr_assert(large_value_store(&node, "a", "tide ", SIZE) == KIST_OK);
+    lose_file("a");
+    node_restart(&node); /* The cache has forgotten it. */
+    fault_arm(FAULT_WRITE, 0, FAULT_ONCE, ENOSPC);
+    cr_assert(node_write(&node, &write) == KIST_UNKNOWN);
+    cr_assert(fault_disarm());
+
+    cr_assert(cursor_open(node.store, CURSOR_RECORDS, &cursor) == KIST_OK);
+    cursor_seek(cursor, VIEW_LITERAL("a"));
+    cr_assert(cursor_record(cursor, &item.record) == KIST_OK);
+    cr_assert(eq(int, pthread_create(&thread, NULL, reopen, NULL), 0));
+    wait_for_reopen();
+    cr_expect(store_load(node.store, VIEW_LITERAL("a"), &item, SIZE) ==
+              KIST_READ_ONLY);
+    cursor_close(cursor);
+    pthread_join(thread, NULL);
+    cr_expect(eq(int, store_state(node.store), STORE_READ_WRITE));
     node_stop(&node);
 }
