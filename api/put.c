@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "api/digest.h"
 #include "api/entity.h"
+#include "api/exchange.h"
 #include "api/key_write.h"
 #include "api/large_value.h"
 #include "api/preconditions.h"
@@ -30,14 +31,18 @@ static void reply_value(struct key_write *put)
                           &put->body);
 }
 
-/* The same from the file; who comes in between may have replaced it again. */
+/*
+ * The same from the file; who comes in between may have replaced it again, or
+ * there may be no descriptor for it. Then it is as if nothing was preferred.
+ */
 static void reply_file_value(struct key_write *put)
 {
     struct request *request = put->request;
     const struct record *record = &put->write.next;
     int descriptor;
 
-    if (large_value_open(request->api->store, record, &descriptor) != KIST_OK) {
+    if (!exchange_take_file(request->exchange) ||
+        large_value_open(request->api->store, record, &descriptor) != KIST_OK) {
         key_write_reply_empty(put);
         return;
     }

@@ -62,8 +62,9 @@ struct upload_file {
     struct exchange *exchange; /* NULL once closed. */
     struct http_loop *loop;
     struct blob filling;
-    bool no_memory; /* For it. */
-    uint64_t taken; /* Of the budget. */
+    bool no_memory;  /* For it. */
+    bool is_counted; /* Among the open files. */
+    uint64_t taken;  /* Of the budget. */
     void (*done)(struct request *request);
 };
 
@@ -127,6 +128,13 @@ static void run_discard(struct file_work *work)
 
 /* On the loop. */
 
+static void count_out(struct upload_file *file)
+{
+    if (file->is_counted)
+        budget_give_back(&file->loop->shared->files, 1);
+    file->is_counted = false;
+}
+
 static void free_file(struct file_work *work)
 {
     struct upload_file *file = OWNER(work, struct upload_file, work);
@@ -139,7 +147,7 @@ static void free_file(struct file_work *work)
     blob_free(&file->writing);
     blob_free(&file->filling);
     budget_give_back(file->memory, file->taken);
-    budget_give_back(&file->loop->shared->files, 1);
+    count_out(file);
     free(file);
 }
 
@@ -217,6 +225,8 @@ static void step_done(struct file_work *work)
         return;
     }
     shrink(file);
+    if (file->end == END_DONE) /* It is closed, too. */
+        count_out(file);
     if (file->done != NULL) {
         if (upload_file_status(file) == KIST_OK && file->end != END_DONE) {
             file->end = END_WANTED;
@@ -242,11 +252,12 @@ static bool take_room(struct upload_file *file)
 {
     struct budget *files = &file->loop->shared->files;
 
-    if (!budget_take(files, 1))
+    file->is_counted = budget_take(files, 1);
+    if (!file->is_counted)
         return false;
     if (budget_take(file->memory, 2 * file->buffer_size))
         return true;
-    budget_give_back(files, 1);
+    count_out(file);
     return false;
 }
 
@@ -371,7 +382,7 @@ void upload_file_finish(struct upload_file *file,
     assert(file->done == NULL);
     file->done = done;
     if (file->working)
-        return; /* step_done() goes on. */
+        return;           /* step_done() goes on. */
     if (!file->no_memory) /* Else a part of the body is missing. */
         file->end = END_WANTED;
     hand_over(file);

@@ -386,6 +386,8 @@ enum kist_status large_finish(struct large_file *file,
     if (!settle(file))
         return spoil(file, status_of_errno());
     file->stage = LARGE_FINISHED;
+    close(file->descriptor);
+    file->descriptor = -1;
     file->reference.hash = XXH3_64bits_digest(file->hash);
     gauge_add(&stats->files, 1);
     gauge_add(&stats->bytes, (int64_t)file->reference.size);

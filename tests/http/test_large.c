@@ -669,38 +669,111 @@ Test(large, a_prefix_is_deleted_with_its_files)
     expect_value_bytes("/kv/b", noise(BIG, 32));
 }
 
+/* So many descriptors are for files of answers with these. */
+enum { FILES = 16, LONG = 32 << 20 };
+
+static const char *const few_files[] = {
+    "--max-connections", "100", "--max-open-files", "74", "--loops", "1", NULL};
+
+static void open_with_few_files(void)
+{
+    struct rlimit files = {400, 400}; /* Hardly any but the promised ones. */
+
+    cr_assert(eq(int, setrlimit(RLIMIT_NOFILE, &files), 0));
+    scene_open_with(few_files);
+    scene.slack_kib = 24 * 1024;
+}
+
+/* The status of the answer, and nothing behind it. */
+static unsigned read_status(struct http *http)
+{
+    char line[sizeof "HTTP/1.1 200"] = "";
+
+    for (size_t at = 0; at < sizeof line - 1; at++)
+        cr_assert(eq(sz, http_read_raw(http, line + at, 1), 1));
+    return (unsigned)strtoul(line + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+/* Ask for a long value and do not take it. */
+static unsigned begin_reading(struct http *reader)
+{
+    http_open_narrow(reader, scene.kistd.port, 4096);
+    http_send_text(reader, "GET /kv/a HTTP/1.1\r\nHost: a\r\n\r\n");
+    return read_status(reader);
+}
+
 Test(large, slow_readers_leave_descriptors_for_everybody_else)
 {
-    static const char *const flags[] = {"--max-connections",
-                                        "100",
-                                        "--max-open-files",
-                                        "74",
-                                        "--loops",
-                                        "1",
-                                        NULL};
-    enum { FILES = 16, READERS = FILES + 4 };
-    struct rlimit files = {400, 400}; /* Hardly any but the promised ones. */
+    enum { READERS = FILES + 4 };
     struct http readers[READERS];
     unsigned served = 0;
 
-    cr_assert(eq(int, setrlimit(RLIMIT_NOFILE, &files), 0));
-    scene_open_with(flags);
-    scene.slack_kib = 24 * 1024;
-    put(201, "/kv/a", noise(32 << 20, 34));
-    for (size_t i = 0; i < READERS; i++) {
-        char line[16] = "";
-
-        http_open_narrow(&readers[i], scene.kistd.port, 4096);
-        http_send_text(&readers[i], "GET /kv/a HTTP/1.1\r\nHost: a\r\n\r\n");
-        for (size_t at = 0; at < sizeof line - 1; at++)
-            cr_assert(eq(sz, http_read_raw(&readers[i], line + at, 1), 1));
-        served += memcmp(line, "HTTP/1.1 200", 12) == 0;
-    }
+    open_with_few_files();
+    put(201, "/kv/a", noise(LONG, 34));
+    for (size_t i = 0; i < READERS; i++)
+        served += begin_reading(&readers[i]) == 200;
     cr_expect(eq(uint, served, FILES));
     ASK("GET /kv/a");
     expect_problem(503, "busy");
+    ASK("POST /kv/a?op=take");
+    expect_problem(503, "busy");
     put(201, "/kv/b", noise(100, 35));
+    ASK("HEAD /kv/a"); /* It was not taken, either. */
     for (size_t i = 0; i < READERS; i++)
+        http_close(&readers[i]);
+}
+
+/* How many files of large values the server has open. */
+static size_t open_files(void)
+{
+    const char *path = text("/proc/%d/fd", (int)scene.kistd.pid);
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    size_t count = 0;
+
+    cr_assert(folder != NULL);
+    while ((entry = readdir(folder)) != NULL) {
+        char target[256] = "";
+        const char *name;
+
+        if (readlinkat(dirfd(folder), entry->d_name, target,
+                       sizeof target - 1) < 0)
+            continue;
+        name = strstr(target, "/data/large/");
+        count += name != NULL && strlen(strrchr(name, '/')) > 32;
+    }
+    closedir(folder);
+    return count;
+}
+
+/* The same for one that was just put. */
+static unsigned begin_representation(struct http *reader, struct view value)
+{
+    http_open_narrow(reader, scene.kistd.port, 4096);
+    http_send_text(reader, text("PUT /kv/b HTTP/1.1\r\nHost: a\r\n" BYTES
+                                "Prefer: return=representation\r\n"
+                                "Content-Length: %zu\r\n\r\n",
+                                value.size));
+    cr_assert(http_send(reader, value));
+    return read_status(reader);
+}
+
+Test(large, what_is_given_back_takes_one_descriptor_and_that_is_counted)
+{
+    enum { OTHERS = FILES - 2 };
+    struct http readers[FILES];
+
+    open_with_few_files();
+    put(201, "/kv/a", noise(LONG, 37));
+    for (size_t i = 0; i < OTHERS; i++)
+        cr_assert(eq(uint, begin_reading(&readers[i]), 200));
+    cr_assert(
+        eq(uint, begin_representation(&readers[OTHERS], noise(LONG, 38)), 200));
+    cr_expect(eq(sz, open_files(), OTHERS + 1));
+    cr_assert(eq(uint, begin_reading(&readers[OTHERS + 1]), 200));
+    ASK("GET /kv/a");
+    expect_problem(503, "busy");
+    for (size_t i = 0; i < FILES; i++)
         http_close(&readers[i]);
 }
 
