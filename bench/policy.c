@@ -1,7 +1,6 @@
 #include "bench/policy.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
@@ -20,21 +19,10 @@ struct list {
     size_t count;
 };
 
-static void *memory(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-
-    if (memory == NULL) {
-        fputs("cache_traces: no memory\n", stderr);
-        exit(1);
-    }
-    return memory;
-}
-
 static struct list list_make(const struct trace *trace)
 {
-    return (struct list){memory(trace->keys, sizeof(struct node)), NONE, NONE,
-                         0};
+    return (struct list){trace_memory(trace->keys, sizeof(struct node)), NONE,
+                         NONE, 0};
 }
 
 static void push(struct list *list, uint32_t key)
@@ -171,8 +159,8 @@ static struct next_use heap_pop(struct heap *heap)
 /* For each request, when its key is asked for again; NONE: never. */
 static uint32_t *next_uses(const struct trace *trace)
 {
-    uint32_t *next = memory(trace->size, sizeof(*next));
-    uint32_t *last = memory(trace->keys, sizeof(*last));
+    uint32_t *next = trace_memory(trace->size, sizeof(*next));
+    uint32_t *last = trace_memory(trace->keys, sizeof(*last));
 
     for (uint32_t key = 0; key < trace->keys; key++)
         last[key] = NONE;
@@ -188,8 +176,8 @@ static uint32_t *next_uses(const struct trace *trace)
 uint64_t policy_optimum(const struct trace *trace, size_t capacity)
 {
     uint32_t *next = next_uses(trace);
-    uint32_t *due = memory(trace->keys, sizeof(*due)); /* 0: not there. */
-    struct heap heap = {memory(trace->size, sizeof(struct next_use)), 0};
+    uint32_t *due = trace_memory(trace->keys, sizeof(*due)); /* 0: not there. */
+    struct heap heap = {trace_memory(trace->size, sizeof(struct next_use)), 0};
     size_t count = 0;
     uint64_t hits = 0;
 

@@ -10,7 +10,6 @@ does goes to stderr. Needs wrk, and disk space of about 400 bytes a key.
 import argparse
 import json
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -298,11 +297,9 @@ def main():
     if not 0 < options.keys <= scale_keys.KEYS_MAX:
         parser.error("--keys takes 1 to %d" % scale_keys.KEYS_MAX)
     scale_keys.check()
-    folder = tempfile.mkdtemp(prefix="kist-scale-", dir=options.folder)
-    try:
+    with tempfile.TemporaryDirectory(prefix="kist-scale-",
+                                     dir=options.folder) as folder:
         result = Scale(options, folder).run()
-    finally:
-        shutil.rmtree(folder)
     text = json.dumps(result, indent=1)
     if options.write:
         write_between(options.write, "scale.py", table(result))

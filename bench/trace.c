@@ -18,7 +18,7 @@ static double draw_share(uint64_t *state)
     return (double)(draw(state) >> 11) / (double)(UINT64_C(1) << 53);
 }
 
-static void *memory(size_t count, size_t size)
+void *trace_memory(size_t count, size_t size)
 {
     void *memory = calloc(count, size);
 
@@ -32,7 +32,7 @@ static void *memory(size_t count, size_t size)
 /* The share of all requests that goes to the first i + 1 keys. */
 static double *zipf_shares(double skew)
 {
-    double *shares = memory(TRACE_KEYS, sizeof(*shares)), sum = 0;
+    double *shares = trace_memory(TRACE_KEYS, sizeof(*shares)), sum = 0;
 
     for (size_t i = 0; i < TRACE_KEYS; i++) {
         sum += 1 / pow((double)(i + 1), skew);
@@ -128,7 +128,7 @@ struct trace trace_make(enum trace_kind kind, size_t capacity)
     };
     struct trace trace = {
         .name = names[kind],
-        .asked = memory(TRACE_SIZE, sizeof(uint32_t)),
+        .asked = trace_memory(TRACE_SIZE, sizeof(uint32_t)),
         .size = TRACE_SIZE,
         .warm = TRACE_SIZE / 4,
         .keys = TRACE_KEYS,

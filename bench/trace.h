@@ -38,4 +38,7 @@ enum trace_kind {
 struct trace trace_make(enum trace_kind kind, size_t capacity);
 void trace_free(struct trace *trace);
 
+/* Zeroed, ended by free(). Ends the process where there is none. */
+void *trace_memory(size_t count, size_t size);
+
 #endif

@@ -193,11 +193,9 @@ def main():
     parser.add_argument("--write", metavar="FILE")
     options = parser.parse_args()
     scale_keys.check()
-    folder = tempfile.mkdtemp(prefix="kist-tuning-", dir=options.folder)
-    try:
+    with tempfile.TemporaryDirectory(prefix="kist-tuning-",
+                                     dir=options.folder) as folder:
         results = Tuning(options, folder).run()
-    finally:
-        shutil.rmtree(folder)
     print(json.dumps(results, indent=1))
     if options.write:
         write_between(options.write, "tuning.py", table(results, options))
