@@ -18,8 +18,8 @@
 #include "base/clock.h"
 #include "tests/support/give_up.h"
 #include "tests/support/kistd.h"
+#include "tests/support/large_files.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -84,34 +84,12 @@ static bool verify_shared(struct crash *crash, struct http *http)
     return false;
 }
 
-static size_t count_files(const char *directory)
-{
-    DIR *listing = opendir(directory);
-    struct dirent *entry;
-    size_t count = 0;
-
-    if (listing == NULL)
-        return 0; /* It was never needed. */
-    while ((entry = readdir(listing)) != NULL)
-        count += entry->d_name[0] != '.';
-    closedir(listing);
-    return count;
-}
-
 static size_t count_large(const struct crash *crash)
 {
-    char path[300];
-    size_t count;
+    char data[300];
 
-    snprintf(path, sizeof path, "%s/data/large/incoming",
-             crash->kistd.directory);
-    count = count_files(path);
-    for (unsigned place = 0; place < 256; place++) {
-        snprintf(path, sizeof path, "%s/data/large/%02x",
-                 crash->kistd.directory, place);
-        count += count_files(path);
-    }
-    return count;
+    snprintf(data, sizeof data, "%s/data", crash->kistd.directory);
+    return large_files_count(data, "incoming") + large_files_count(data, NULL);
 }
 
 /* Fewer would be a lost value; more go away in the background. */

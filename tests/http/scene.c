@@ -71,6 +71,18 @@ char *room(size_t size)
     return kept->bytes;
 }
 
+struct view noise(size_t size, unsigned seed)
+{
+    char *bytes = room(size);
+    uint32_t state = seed * 2654435761u + 1;
+
+    for (size_t i = 0; i < size; i++) {
+        state = state * 1664525u + 1013904223u;
+        bytes[i] = (char)(state >> 24);
+    }
+    return (struct view){bytes, size};
+}
+
 static void free_kept(void)
 {
     while (scene.kept != NULL) {

@@ -53,6 +53,9 @@ void ask_for(unsigned status, const char *what, const char *headers,
 /* size bytes that last until scene_close(). */
 char *room(size_t size);
 
+/* The same, filled with bytes, no two stretches alike. */
+struct view noise(size_t size, unsigned seed);
+
 /* The bytes of blob, which is freed, as a text that lasts as long. */
 const char *text_of(struct blob *blob);
 

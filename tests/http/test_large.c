@@ -1,5 +1,6 @@
 /* Values in files: received in pieces, served from there, replaced whole. */
 #include "tests/http/scene.h"
+#include "tests/support/large_files.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -27,19 +28,6 @@ static void open_roomy(void)
 
 TestSuite(large, .init = open_roomy, .fini = scene_close, .timeout = 60);
 
-/* size bytes, no two stretches alike. */
-static struct view noise(size_t size, unsigned seed)
-{
-    char *bytes = room(size);
-    uint32_t state = seed * 2654435761u + 1;
-
-    for (size_t i = 0; i < size; i++) {
-        state = state * 1664525u + 1013904223u;
-        bytes[i] = (char)(state >> 24);
-    }
-    return (struct view){bytes, size};
-}
-
 /* The item says that its value was left out. */
 static bool is_left_out(const json_t *item)
 {
@@ -59,35 +47,25 @@ static struct view json_text(size_t size)
     return (struct view){bytes, size};
 }
 
-static size_t files_in(const char *path)
+static const char *data(void)
 {
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-    size_t count = 0;
+    return text("%s/data", scene.kistd.directory);
+}
 
-    if (folder == NULL)
-        return 0;
-    while ((entry = readdir(folder)) != NULL) {
-        const char *below;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        below = text("%s/%s", path, entry->d_name);
-        count += strlen(entry->d_name) == 32 ? 1 : files_in(below);
-    }
-    closedir(folder);
-    return count;
+static size_t count_files(const char *data)
+{
+    return large_files_count(data, "incoming") + large_files_count(data, NULL);
 }
 
 /* Files are removed behind the answers' backs, so wait for it. */
 static void expect_files(size_t count)
 {
-    const char *path = text("%s/data/large", scene.kistd.directory);
-    size_t now = files_in(path);
+    const char *path = data();
+    size_t now = count_files(path);
 
     for (int i = 0; i < 100 && now != count; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-        now = files_in(path);
+        now = count_files(path);
     }
     cr_expect(eq(sz, now, count), "files of large values");
 }
@@ -595,24 +573,6 @@ Test(large, a_batch_gets_values_up_to_a_limit)
     expect_files(1);
 }
 
-/* As if its turn in the commit had been long ago. */
-static void lose_files(const char *path)
-{
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-
-    cr_assert(folder != NULL);
-    while ((entry = readdir(folder)) != NULL) {
-        const char *below = text("%s/%s", path, entry->d_name);
-
-        if (strlen(entry->d_name) == 32)
-            cr_assert(eq(int, unlink(below), 0));
-        else if (strlen(entry->d_name) == 2 && entry->d_name[0] != '.')
-            lose_files(below);
-    }
-    closedir(folder);
-}
-
 Test(large, a_get_in_a_batch_tells_what_it_saw_whatever_became_of_it)
 {
     static const char operations[] =
@@ -629,8 +589,8 @@ Test(large, a_get_in_a_batch_tells_what_it_saw_whatever_became_of_it)
     ask_bytes("PUT /kv/a", JSON, json_text(100000));
     version = text("%.*s", (int)header("Kist-Version").size,
                    header("Kist-Version").data);
-    expect_files(1);
-    lose_files(text("%s/data/large", scene.kistd.directory));
+    expect_files(1); /* The first one's is gone. */
+    large_files_lose(data());
     ask("POST /batch", JSON, operations);
     seen = json_array_get(json_object_get(document(), "results"), 0);
     cr_expect(

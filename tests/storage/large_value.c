@@ -3,7 +3,6 @@
 #include "base/clock.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,37 +90,6 @@ bool large_value_is(struct node *node, const char *key, const char *text,
     blob_free(&wanted);
     item_free(&item);
     return is;
-}
-
-static size_t files_in(const char *directory)
-{
-    DIR *listing = opendir(directory);
-    struct dirent *entry;
-    size_t count = 0;
-
-    if (listing == NULL)
-        return 0;
-    while ((entry = readdir(listing)) != NULL)
-        if (entry->d_name[0] != '.')
-            count++;
-    closedir(listing);
-    return count;
-}
-
-size_t large_value_files(const char *path, const char *folder)
-{
-    char directory[160];
-    size_t count = 0;
-
-    if (folder != NULL) {
-        snprintf(directory, sizeof(directory), "%s/large/%s", path, folder);
-        return files_in(directory);
-    }
-    for (unsigned place = 0; place < 256; place++) {
-        snprintf(directory, sizeof(directory), "%s/large/%02x", path, place);
-        count += files_in(directory);
-    }
-    return count;
 }
 
 void large_value_path(const char *path, const struct large_reference *reference,

@@ -1,6 +1,5 @@
 /*
- * large_value - values in files, for tests: made, put under keys, looked up,
- * and the files in the data directory counted.
+ * large_value - values in files, for tests: made, put under keys, looked up.
  */
 #ifndef KIST_TESTS_STORAGE_LARGE_VALUE_H
 #define KIST_TESTS_STORAGE_LARGE_VALUE_H
@@ -29,9 +28,6 @@ KIST_CHECKED enum kist_status large_value_store(struct node *node,
 /* The living value of key is the text repeated; text NULL: there is none. */
 bool large_value_is(struct node *node, const char *key, const char *text,
                     size_t size);
-
-/* Files in a folder of path/large ("incoming", "damaged"); NULL: the places. */
-size_t large_value_files(const char *path, const char *folder);
 
 /* The path of the file, in out_path. */
 void large_value_path(const char *path, const struct large_reference *reference,

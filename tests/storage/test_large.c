@@ -1,6 +1,7 @@
 #include "storage/large.h"
 
 #include "tests/storage/large_value.h"
+#include "tests/support/large_files.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -105,10 +106,10 @@ Test(large, a_file_has_no_place_until_it_is_finished)
     cr_assert(large_create(large, 0, &file) == KIST_OK);
     cr_assert(large_append(file, VIEW_LITERAL("half")) == KIST_OK);
     cr_expect(eq(u64, large_size(file), 4));
-    cr_expect(eq(sz, large_value_files(scratch.path, "incoming"), 1));
-    cr_expect(eq(sz, large_value_files(scratch.path, NULL), 0));
+    cr_expect(eq(sz, large_files_count(scratch.path, "incoming"), 1));
+    cr_expect(eq(sz, large_files_count(scratch.path, NULL), 0));
     large_discard(file);
-    cr_expect(eq(sz, large_value_files(scratch.path, "incoming"), 0));
+    cr_expect(eq(sz, large_files_count(scratch.path, "incoming"), 0));
 }
 
 Test(large, what_was_announced_and_did_not_come_takes_no_room)
@@ -139,10 +140,10 @@ Test(large, a_dropped_file_goes_and_its_readers_go_on)
     cr_assert(large_open_file(large, &reference, &descriptor) == KIST_OK);
     large_drop(large, &reference);
     cr_expect(eq(i64, gauge_read(&large_stats(large)->dropped), 1));
-    cr_expect(eq(sz, large_value_files(scratch.path, NULL), 1));
+    cr_expect(eq(sz, large_files_count(scratch.path, NULL), 1));
 
     large_tend(large);
-    cr_expect(eq(sz, large_value_files(scratch.path, NULL), 0));
+    cr_expect(eq(sz, large_files_count(scratch.path, NULL), 0));
     cr_expect(eq(i64, gauge_read(&large_stats(large)->dropped), 0));
     cr_expect(eq(i64, gauge_read(&large_stats(large)->files), 0));
     cr_expect(eq(i64, gauge_read(&large_stats(large)->bytes), 0));
@@ -181,7 +182,7 @@ Test(large, none_is_begun_while_the_store_takes_no_writes)
     cr_expect(large_create(large, 1, &file) == KIST_READ_ONLY);
     writable = KIST_DISK_FULL;
     cr_expect(large_create(large, 1, &file) == KIST_DISK_FULL);
-    cr_expect(eq(sz, large_value_files(scratch.path, "incoming"), 0));
+    cr_expect(eq(sz, large_files_count(scratch.path, "incoming"), 0));
 }
 
 Test(large, what_does_not_fit_is_refused_before_it_is_sent)
@@ -190,7 +191,7 @@ Test(large, what_does_not_fit_is_refused_before_it_is_sent)
 
     cr_expect(large_create(large, room() + MIB, &file) == KIST_DISK_FULL);
     cr_expect(large_create(large, UINT64_MAX, &file) == KIST_DISK_FULL);
-    cr_expect(eq(sz, large_value_files(scratch.path, "incoming"), 0));
+    cr_expect(eq(sz, large_files_count(scratch.path, "incoming"), 0));
     cr_expect(eq(u64, counter_read(&large_stats(large)->refused), 2));
 }
 

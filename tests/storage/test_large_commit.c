@@ -4,6 +4,7 @@
 #include "storage/cursor.h"
 #include "storage/large_entry.h"
 #include "tests/storage/large_value.h"
+#include "tests/support/large_files.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -37,7 +38,7 @@ static void expect_files(size_t count)
     size_t entries = 0;
 
     large_tend(store_large(node.store));
-    cr_expect(eq(sz, large_value_files(node.path, NULL), count));
+    cr_expect(eq(sz, large_files_count(node.path, NULL), count));
     cr_assert(cursor_open(node.store, CURSOR_LARGE, &cursor) == KIST_OK);
     for (cursor_seek(cursor, (struct view){0}); cursor_key(cursor, &entry);
          cursor_next(cursor)) {

@@ -6,6 +6,7 @@
 #include "storage/cursor.h"
 #include "tests/storage/large_value.h"
 #include "tests/support/fault.h"
+#include "tests/support/large_files.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -72,8 +73,8 @@ static void expect_after_restart(enum kist_status status, const char *what)
     cr_expect(status == KIST_OK || status == KIST_UNKNOWN || !is_new,
               "%s: %s, and it is there", what, kist_status_name(status));
     collect();
-    cr_expect(large_value_files(node.path, NULL) == 1 &&
-                  large_value_files(node.path, "incoming") == 0,
+    cr_expect(large_files_count(node.path, NULL) == 1 &&
+                  large_files_count(node.path, "incoming") == 0,
               "%s: files are left", what);
     cr_assert(is_new ? large_value_is(&node, "a", "flow ", SIZE)
                      : large_value_is(&node, "a", "tide ", SIZE),
@@ -189,7 +190,7 @@ Test(large_faults, a_spoilt_file_cannot_be_finished)
         cr_expect(eq(int, large_finish(file, &reference), statuses[i]));
         large_discard(file);
     }
-    cr_expect(eq(sz, large_value_files(node.path, "incoming"), 0));
+    cr_expect(eq(sz, large_files_count(node.path, "incoming"), 0));
     node_stop(&node);
 }
 

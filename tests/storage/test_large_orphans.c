@@ -1,6 +1,7 @@
 #include "storage/large_orphans.h"
 
 #include "tests/storage/large_value.h"
+#include "tests/support/large_files.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -52,11 +53,11 @@ Test(large_orphans, what_an_earlier_run_left_goes_and_what_is_named_stays)
     make("nobody's");
     cr_assert(large_value_store(&node, "b", "flow ", SIZE) == KIST_OK);
     cr_assert(large_value_store(&node, "b", "ebb ", SIZE) == KIST_OK);
-    cr_expect(eq(sz, large_value_files(node.path, NULL), 4));
+    cr_expect(eq(sz, large_files_count(node.path, NULL), 4));
     node_restart(&node);
 
     cr_expect(eq(u64, collect(), 2));
-    cr_expect(eq(sz, large_value_files(node.path, NULL), 2));
+    cr_expect(eq(sz, large_files_count(node.path, NULL), 2));
     cr_expect(large_value_is(&node, "a", "tide ", SIZE));
     cr_expect(large_value_is(&node, "b", "ebb ", SIZE));
 }
@@ -72,10 +73,10 @@ Test(large_orphans, uploads_of_this_run_are_left_alone)
     cr_assert(large_append(file, VIEW_LITERAL("half")) == KIST_OK);
 
     cr_expect(eq(u64, collect(), 0));
-    cr_expect(eq(sz, large_value_files(node.path, NULL), 1));
+    cr_expect(eq(sz, large_files_count(node.path, NULL), 1));
     cr_expect(large_finish(file, &reference) == KIST_OK);
     large_discard(file);
-    cr_expect(eq(sz, large_value_files(node.path, NULL), 2));
+    cr_expect(eq(sz, large_files_count(node.path, NULL), 2));
 }
 
 Test(large_orphans, an_upload_that_a_crash_cut_off_goes)
@@ -89,7 +90,7 @@ Test(large_orphans, an_upload_that_a_crash_cut_off_goes)
     cr_assert(file >= 0);
     close(file);
     cr_expect(eq(u64, collect(), 1));
-    cr_expect(eq(sz, large_value_files(node.path, "incoming"), 0));
+    cr_expect(eq(sz, large_files_count(node.path, "incoming"), 0));
 }
 
 Test(large_orphans, what_is_not_ours_is_left_alone)
@@ -151,7 +152,7 @@ Test(large_orphans, sums_are_right_whenever_a_file_goes)
     }
     cr_assert(large_orphans_run(orphans, PATIENCE_MS));
     expect_counted(0);
-    cr_expect(eq(sz, large_value_files(node.path, NULL), 0));
+    cr_expect(eq(sz, large_files_count(node.path, NULL), 0));
     cr_assert(large_value_store(&node, "a", "tide ", SIZE) == KIST_OK);
     expect_counted(1);
 }

@@ -1,6 +1,7 @@
 #include "storage/large_scrub.h"
 
 #include "tests/storage/large_value.h"
+#include "tests/support/large_files.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -125,7 +126,7 @@ Test(large_scrub, one_flipped_bit_is_found_and_the_file_set_aside)
     cr_expect(eq(u64, counter_read(&stats()->damaged), 1));
     cr_expect(eq(u32, damages, 1));
     cr_expect(strncmp(told, "b: its bytes have changed", 25) == 0, "%s", told);
-    cr_expect(eq(sz, large_value_files(node.path, "damaged"), 1));
+    cr_expect(eq(sz, large_files_count(node.path, "damaged"), 1));
     cr_expect(
         eq(i64, gauge_read(&large_stats(store_large(node.store))->damaged), 1));
     cr_expect(eq(u64, counter_read(&stats()->passes), 1));
@@ -145,7 +146,7 @@ Test(large_scrub, one_flipped_bit_is_found_and_the_file_set_aside)
     large_tend(store_large(node.store));
     run(9, SOME_DAY + DAY);
     cr_expect(eq(u64, counter_read(&stats()->damaged), 1));
-    cr_expect(eq(sz, large_value_files(node.path, "damaged"), 1));
+    cr_expect(eq(sz, large_files_count(node.path, "damaged"), 1));
 }
 
 Test(large_scrub, a_file_of_another_length_is_set_aside)
@@ -158,7 +159,7 @@ Test(large_scrub, a_file_of_another_length_is_set_aside)
     close(file);
     run(3, SOME_DAY);
     cr_expect(eq(u32, damages, 1));
-    cr_expect(eq(sz, large_value_files(node.path, "damaged"), 1));
+    cr_expect(eq(sz, large_files_count(node.path, "damaged"), 1));
 }
 
 Test(large_scrub, a_missing_file_is_told_once_a_pass)

@@ -15,6 +15,7 @@
 #include "tests/storage/model.h"
 #include "tests/storage/node.h"
 #include "tests/support/fault.h"
+#include "tests/support/large_files.h"
 #include "tests/support/synced.h"
 #include "tests/support/wall.h"
 
@@ -200,8 +201,8 @@ static bool collect(void)
          cursor_next(cursor))
         entries++;
     cursor_close(cursor);
-    if (large_value_files(node.path, NULL) != entries ||
-        large_value_files(node.path, "incoming") != 0)
+    if (large_files_count(node.path, NULL) != entries ||
+        large_files_count(node.path, "incoming") != 0)
         return complain("orphans", "another number of files than of entries");
     return true;
 }

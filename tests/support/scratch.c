@@ -41,12 +41,13 @@ void scratch_remove(struct scratch *scratch)
     scratch_remove_tree(scratch->path);
 }
 
-static void copy_file(const char *from, const char *to)
+static void copy_file(void *unused, const char *from, const char *to)
 {
     int in = open(from, O_RDONLY | O_CLOEXEC);
     int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     ssize_t sent;
 
+    (void)unused;
     assert(in >= 0 && out >= 0);
     do
         sent = sendfile(out, in, NULL, 1 << 30);
@@ -56,7 +57,10 @@ static void copy_file(const char *from, const char *to)
     close(out);
 }
 
-void scratch_copy_tree(const char *from, const char *to)
+void scratch_copy_tree_by(const char *from, const char *to,
+                          void (*copy)(void *ctx, const char *from,
+                                       const char *to),
+                          void *ctx)
 {
     char source[PATH_MAX], target[PATH_MAX];
     DIR *directory = opendir(from);
@@ -74,9 +78,14 @@ void scratch_copy_tree(const char *from, const char *to)
         if (stat(source, &about) != 0)
             abort();
         if (S_ISDIR(about.st_mode))
-            scratch_copy_tree(source, target);
+            scratch_copy_tree_by(source, target, copy, ctx);
         else
-            copy_file(source, target);
+            copy(ctx, source, target);
     }
     closedir(directory);
+}
+
+void scratch_copy_tree(const char *from, const char *to)
+{
+    scratch_copy_tree_by(from, to, copy_file, NULL);
 }

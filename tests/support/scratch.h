@@ -16,6 +16,12 @@ void scratch_remove(struct scratch *scratch); /* With all that is in it. */
 
 /* Everything under from, regular files and directories, to a new to. */
 void scratch_copy_tree(const char *from, const char *to);
+
+/* The same, each file as copy makes it. */
+void scratch_copy_tree_by(const char *from, const char *to,
+                          void (*copy)(void *ctx, const char *from,
+                                       const char *to),
+                          void *ctx);
 void scratch_remove_tree(const char *path);
 
 #endif

@@ -1,11 +1,10 @@
 #include "tests/support/synced.h"
 
-#include <dirent.h>
+#include "tests/support/scratch.h"
+
 #include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,8 +87,9 @@ static void copy_bytes(int in, int out, off_t size)
     }
 }
 
-static void copy_file(const char *from, const char *to, uint64_t random)
+static void copy_file(void *ctx, const char *from, const char *to)
 {
+    uint64_t random = *(uint64_t *)ctx;
     int in = open(from, O_RDONLY | O_CLOEXEC);
     int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     struct stat about;
@@ -127,24 +127,5 @@ static void copy_file(const char *from, const char *to, uint64_t random)
 
 void synced_copy_tree(const char *from, const char *to, uint64_t random)
 {
-    char source[PATH_MAX], target[PATH_MAX];
-    DIR *directory = opendir(from);
-    struct dirent *entry;
-    struct stat about;
-
-    if (directory == NULL || mkdir(to, 0700) != 0)
-        abort();
-    while ((entry = readdir(directory)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(source, sizeof(source), "%s/%s", from, entry->d_name);
-        snprintf(target, sizeof(target), "%s/%s", to, entry->d_name);
-        if (stat(source, &about) != 0)
-            abort();
-        if (S_ISDIR(about.st_mode))
-            synced_copy_tree(source, target, random);
-        else
-            copy_file(source, target, random);
-    }
-    closedir(directory);
+    scratch_copy_tree_by(from, to, copy_file, &random);
 }
