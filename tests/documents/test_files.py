@@ -3,7 +3,7 @@
 A line says what the file itself says first: "name - one sentence." in its
 header, or in the .c where there is none. With --write the list is brought up
 to date. docs/testing.md has a row for each folder of tests. Whatever a
-document links to or names as a path is there.
+document links to or names as a path is there, and no merge was left halfway.
 """
 
 import difflib
@@ -62,8 +62,18 @@ def missing_folders(root):
             for name in sorted(rows ^ folders)]
 
 
+def documents_of(root):
+    return [root / "README.md", *sorted(root.glob("docs/*.md"))]
+
+
+def halves_of_merges(root):
+    for document in documents_of(root):
+        if re.search(r"(?m)^(<<<<<<<|>>>>>>>) ", document.read_text()):
+            yield f"{document.relative_to(root)}: two versions of a passage"
+
+
 def missing_targets(root):
-    for document in [root / "README.md", *sorted(root.glob("docs/*.md"))]:
+    for document in documents_of(root):
         text = re.sub(r"(?ms)^```.*?^```", "", document.read_text())
         links = re.findall(r"\]\((?!http)([^)#]+)", text)
         paths = re.findall(r"`((?:%s|tests|docs|deploy)/[\w./-]*)`"
@@ -89,6 +99,7 @@ def main(root, *options):
         "the tree", n=0, lineterm="")]
     faults += missing_folders(root)
     faults += missing_targets(root)
+    faults += halves_of_merges(root)
     print("\n".join(faults) or "every file has its line")
     if faults:
         print("To update the list: "
