@@ -79,7 +79,9 @@ static const struct setting rows[] = {
      .unit = "connections",
      .description =
          "Connections open at once; more are closed when they are accepted. "
-         "The limit of open files must leave room for it."},
+         "The limit of open files must leave room for it; what it has beyond "
+         "this and max-open-files is for files of large values that are sent "
+         "or received, at least 16 at once."},
     {.name = "max-connections-per-address",
      .type = SETTING_COUNT,
      FIELD(max_connections_per_address),
