@@ -1,5 +1,6 @@
 #include "api/upload.h"
 
+#include "api/media_type.h"
 #include "api/reply.h"
 #include "api/router.h"
 #include "api/upload_file.h"
@@ -67,6 +68,27 @@ void upload_limit(struct exchange *exchange)
         limit_body(exchange, "body-memory", settings->body_memory_bytes);
 }
 
+/* A forgotten type must not look like a limit for everything. */
+static const char *hint_of(const struct exchange *exchange)
+{
+    struct view media_type = exchange->request.headers[HEADER_CONTENT_TYPE];
+
+    switch (exchange->request.route->body) {
+    case BODY_VALUE:
+    case BODY_PIECE:
+        return media_type_kind(media_type) == MEDIA_TYPE_UNSTATED
+                   ? " Without a type it must be JSON. To store other bytes, "
+                     "say what they are: curl -H 'Content-Type: "
+                     "application/octet-stream' --data-binary @file."
+                   : "";
+    case BODY_NONE:
+    case BODY_PATCH:
+    case BODY_BATCH:
+        break;
+    }
+    return "";
+}
+
 void upload_refuse(struct exchange *exchange, enum kist_status status)
 {
     struct request *request = &exchange->request;
@@ -81,9 +103,9 @@ void upload_refuse(struct exchange *exchange, enum kist_status status)
                       view_of(exchange->body_limit_name));
     reply_member_number(request, "limit", exchange->body_limit);
     reply_problem(request, PROBLEM_BODY_TOO_LARGE,
-                  "The body is larger than %s allows (%llu bytes).",
+                  "The body is larger than %s allows (%llu bytes).%s",
                   exchange->body_limit_name,
-                  (unsigned long long)exchange->body_limit);
+                  (unsigned long long)exchange->body_limit, hint_of(exchange));
 }
 
 void upload_drop(struct exchange *exchange)

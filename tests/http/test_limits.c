@@ -66,6 +66,21 @@ Test(limits, an_opaque_value_above_the_limit_is_too_large)
     expect_nothing_stored();
 }
 
+/* Else it looks as if no value could be larger than JSON. */
+Test(limits, a_body_too_large_for_json_hears_how_to_send_other_bytes)
+{
+    struct view value = noise((1 << 20) + 1, 1);
+
+    ask_bytes("PUT /kv/a", "", value);
+    expect_problem(413, "body-too-large");
+    cr_expect(strstr(json_string_value(json_object_get(document(), "detail")),
+                     "Content-Type: application/octet-stream") != NULL);
+    ask_bytes("PUT /kv/a", "Content-Type: application/json\r\n", value);
+    expect_problem(413, "body-too-large");
+    cr_expect(strstr(json_string_value(json_object_get(document(), "detail")),
+                     "Content-Type") == NULL);
+}
+
 Test(limits, limits_are_those_of_the_settings)
 {
     static const char *const flags[] = {"--max-json-bytes",
