@@ -1,0 +1,87 @@
+/*
+ * ring - which members own a key.
+ *
+ * The space of 64-bit hashes is cut into 2^bits equal partitions, the virtual
+ * nodes of this ring. A table, part of the ring, says which members own each
+ * partition. The alternatives, tokens at random places or a hash for each pair
+ * of partition and member, balance worse at any number of virtual nodes
+ * (bench/ring.c), and a partition whose bounds never move keeps its checksums,
+ * its floor and its progress through every change of the ring.
+ *
+ * While a change is pending there is a second table: who will own. The two
+ * differ in at most one owner of any partition, so that all others of its
+ * copies stay where they are.
+ *
+ * A ring is not changed after it was made (replication/ring_plan.h makes the
+ * next one, with the next epoch), so any thread may read it.
+ */
+#ifndef KIST_REPLICATION_RING_H
+#define KIST_REPLICATION_RING_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+
+#include <stdint.h>
+
+#define RING_BITS_MAX    16
+#define RING_BITS        12 /* 4,096 partitions: docs/ring.md says why. */
+#define RING_COPIES_MAX  7
+#define RING_MEMBERS_MAX 4096
+#define RING_NAME_MAX    63
+#define RING_ADDRESS_MAX 255
+
+enum ring_standing {
+    RING_STEADY,
+    RING_JOINING, /* In the next table only: does not vote. */
+    RING_LEAVING, /* In the current table only. */
+};
+
+struct ring_member {
+    struct view name;     /* One vote a name. */
+    struct view address;  /* host:port of its peer listener. */
+    uint64_t incarnation; /* Of its data directory; 0: not heard of yet. */
+    enum ring_standing standing;
+};
+
+struct ring {
+    uint64_t cluster; /* Drawn with the first ring: no two clusters mix. */
+    uint64_t epoch;
+    unsigned bits;   /* 2^bits partitions. */
+    unsigned copies; /* n: owners of a partition. */
+    unsigned member_count;
+    struct ring_member *members; /* By name, ascending. */
+    uint16_t *owners;            /* copies numbers of members a partition. */
+    uint16_t *next;              /* The same after the change; NULL: none. */
+    struct arena memory;         /* Holds all of that. */
+};
+
+/* XXH3-64 with a seed of our own; tests/replication/test_ring.c has vectors. */
+uint64_t ring_hash(struct view key);
+
+/*
+ * A ring whose tables are not filled in, for who makes rings. Copies the
+ * members' bytes; they must be in order. KIST_INVALID: a name is missing,
+ * too long or there twice, or a number is beyond its limit; there are fewer
+ * members than copies. KIST_NO_MEMORY. The caller ends it with ring_free().
+ */
+KIST_CHECKED enum kist_status ring_new(const struct ring *shape, bool pending,
+                                       struct ring **out_ring);
+void ring_free(struct ring *ring); /* Takes NULL. */
+
+unsigned ring_partitions(const struct ring *ring);
+unsigned ring_partition_of(const struct ring *ring, struct view key);
+
+/* ring->copies numbers of members, the preferred first. */
+const uint16_t *ring_owners_of(const struct ring *ring, unsigned partition);
+
+/* Who owns it after the pending change; without one, the same as now. */
+const uint16_t *ring_next_of(const struct ring *ring, unsigned partition);
+
+/* The member's number, or -1. */
+int ring_find(const struct ring *ring, struct view name);
+int ring_find_incarnation(const struct ring *ring, uint64_t incarnation);
+
+/* What is wrong with the tables, or NULL: for rings that come from outside. */
+const char *ring_fault(const struct ring *ring);
+
+#endif
