@@ -1,0 +1,100 @@
+/*
+ * env - all that replication may ask of the world: clocks, chance, messages,
+ * timers, and the store of its own node.
+ *
+ * Whoever implements it decides what is real: a loop with libcurl and the
+ * commit thread, or a simulator that runs a whole cluster from one seed
+ * (tests/simulator). Nothing in replication/ may look past it, except for one
+ * transport file.
+ *
+ * Threads: an env and everything that works with it belong to one thread.
+ * Nothing is called back from within the call that began it.
+ */
+#ifndef KIST_REPLICATION_ENV_H
+#define KIST_REPLICATION_ENV_H
+
+#include "storage/engine.h"
+#include "storage/store.h"
+
+struct env;
+
+/* Lives in the struct it is about. */
+struct env_timer {
+    void (*fire)(struct env_timer *timer);
+    void *own; /* The env's; NULL when it is not set. */
+};
+
+enum env_outcome {
+    ENV_ANSWERED,
+    ENV_NOT_SENT, /* Not one byte left: it cannot have happened. */
+    ENV_LOST,     /* It may have been taken, or may still be. */
+};
+
+/*
+ * A message to a peer and its answer. done is called exactly once, at latest
+ * when timeout_ms are over. The call and its message are kept until then.
+ */
+struct env_call {
+    uint64_t to; /* A member's incarnation. */
+    struct view address;
+    struct view message;
+    uint64_t timeout_ms;
+    /* answer is borrowed, and empty unless it was ENV_ANSWERED. */
+    void (*done)(struct env_call *call, enum env_outcome outcome,
+                 struct view answer);
+    void *own; /* The env's. */
+};
+
+/*
+ * A record for the node's own store, which keeps it if it is newer than what
+ * is there (storage/merge.h). Kept, bytes too, until done.
+ */
+struct env_apply {
+    struct view key;
+    struct record record;
+    enum engine_sync sync;
+    void (*done)(struct env_apply *apply);
+
+    /*
+     * Set before done. KIST_OK: what is there now, this record or a newer one,
+     * is as durable as sync says. KIST_UNKNOWN: it may be there later. Others:
+     * it is not there.
+     */
+    enum kist_status status;
+    struct version winner; /* After KIST_OK: of the record that is there. */
+    bool replaced;         /* After KIST_OK: there was a live value before. */
+    void *own;             /* The env's. */
+};
+
+/* An upper bound of the node's clock that shall survive (storage/hlc.h). */
+struct env_lease {
+    uint64_t lease_ms;
+    void (*done)(struct env_lease *lease, enum kist_status status);
+    void *own; /* The env's. */
+};
+
+struct env_ops {
+    uint64_t (*wall_ms)(struct env *env);
+    uint64_t (*mono_ms)(struct env *env);
+    uint64_t (*random)(struct env *env);
+
+    void (*timer_set)(struct env *env, struct env_timer *timer,
+                      uint64_t delay_ms); /* Once; a set one is set anew. */
+    void (*timer_stop)(struct env *env, struct env_timer *timer);
+
+    void (*send)(struct env *env, struct env_call *call);
+
+    /* As store_get(): dead records, too. */
+    enum kist_status (*get)(struct env *env, struct view key,
+                            struct item *out_item);
+    void (*apply)(struct env *env, struct env_apply *apply);
+    void (*lease)(struct env *env, struct env_lease *lease);
+};
+
+/* Every implementation's struct begins with this one. */
+struct env {
+    const struct env_ops *ops;
+    uint64_t self; /* The incarnation of this node's data directory. */
+};
+
+#endif

@@ -1,0 +1,218 @@
+#include "replication/frame.h"
+
+#include <assert.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum {
+    FORMAT = 1,
+    ANSWER = 0x80,
+    AT_ITEMS = 6,
+    AT_SIZE = 60,
+    CHECKSUM_SIZE = 8,
+    KEY_MAX = 1024,
+};
+
+void frame_begin(const struct frame *frame, struct blob *out)
+{
+    assert(out->size == 0);
+    blob_append(out, VIEW_LITERAL("KP"));
+    blob_append_byte(out, FORMAT);
+    blob_append_byte(out, (char)(frame->kind | (frame->answer ? ANSWER : 0)));
+    blob_append_byte(out, (char)frame->status);
+    blob_append_byte(out, 0);
+    blob_append_u16(out, 0);
+    blob_append_u64(out, frame->cluster);
+    blob_append_u64(out, frame->epoch);
+    blob_append_u64(out, frame->digest);
+    blob_append_u64(out, frame->from);
+    blob_append_u64(out, frame->to);
+    blob_append_u64(out, frame->wall_ms);
+    blob_append_u32(out, frame->budget_ms);
+    blob_append_u32(out, 0);
+}
+
+void frame_seal(unsigned items, struct blob *out)
+{
+    size_t size = out->size - FRAME_HEAD_SIZE;
+
+    if (out->failed)
+        return;
+    assert(items <= FRAME_ITEMS_MAX && size <= UINT32_MAX);
+    for (unsigned i = 0; i < 2; i++)
+        out->data[AT_ITEMS + i] = (char)(items >> (8 - 8 * i));
+    for (unsigned i = 0; i < 4; i++)
+        out->data[AT_SIZE + i] = (char)(size >> (24 - 8 * i));
+    blob_append_u64(out, XXH3_64bits(out->data, out->size));
+}
+
+static bool is_kind(unsigned kind)
+{
+    return kind == FRAME_PUSH || kind == FRAME_FETCH;
+}
+
+enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
+{
+    const char *head = bytes.data;
+    size_t size;
+    unsigned kind;
+
+    if (bytes.size < FRAME_HEAD_SIZE + CHECKSUM_SIZE ||
+        memcmp(head, "KP", 2) != 0 || head[2] != FORMAT || head[5] != 0)
+        return KIST_CORRUPT;
+    size = bytes.size - FRAME_HEAD_SIZE - CHECKSUM_SIZE;
+    kind = (unsigned char)head[3] & ~(unsigned)ANSWER;
+    if (read_u32(head + AT_SIZE) != size || !is_kind(kind) ||
+        (unsigned char)head[4] > FRAME_BAD ||
+        read_u16(head + AT_ITEMS) > FRAME_ITEMS_MAX)
+        return KIST_CORRUPT;
+    if (XXH3_64bits(head, FRAME_HEAD_SIZE + size) !=
+        read_u64(head + FRAME_HEAD_SIZE + size))
+        return KIST_CORRUPT;
+
+    *out_frame = (struct frame){
+        .kind = (enum frame_kind)kind,
+        .answer = ((unsigned char)head[3] & ANSWER) != 0,
+        .status = (enum frame_status)head[4],
+        .items = read_u16(head + AT_ITEMS),
+        .cluster = read_u64(head + 8),
+        .epoch = read_u64(head + 16),
+        .digest = read_u64(head + 24),
+        .from = read_u64(head + 32),
+        .to = read_u64(head + 40),
+        .wall_ms = read_u64(head + 48),
+        .budget_ms = read_u32(head + 56),
+        .body = {head + FRAME_HEAD_SIZE, size},
+    };
+    return KIST_OK;
+}
+
+/* Items. */
+
+static void add_record(struct view key, const struct record *record,
+                       struct blob *out)
+{
+    size_t at = out->size;
+    size_t size;
+
+    blob_append_u32(out, 0);
+    record_encode(key, record, out);
+    if (out->failed)
+        return;
+    size = out->size - at - 4;
+    for (unsigned i = 0; i < 4; i++)
+        out->data[at + i] = (char)(size >> (24 - 8 * i));
+}
+
+void frame_add_push(const struct frame_push *push, struct blob *out)
+{
+    blob_append_byte(out, (char)push->source);
+    blob_append_byte(out, (char)push->sync);
+    blob_append_u16(out, (uint16_t)push->key.size);
+    blob_append(out, push->key);
+    add_record(push->key, &push->record, out);
+}
+
+void frame_add_pushed(const struct frame_pushed *pushed, struct blob *out)
+{
+    blob_append_byte(out, (char)pushed->result);
+    blob_append_byte(out, pushed->replaced);
+    blob_append_u64(out, pushed->winner.hlc);
+    blob_append_u64(out, pushed->winner.incarnation);
+}
+
+void frame_add_fetch(struct view key, struct blob *out)
+{
+    blob_append_u16(out, (uint16_t)key.size);
+    blob_append(out, key);
+}
+
+void frame_add_fetched(struct view key, const struct record *record,
+                       struct blob *out)
+{
+    blob_append_byte(out, record != NULL);
+    if (record != NULL)
+        add_record(key, record, out);
+    else
+        blob_append_u32(out, 0);
+}
+
+/* Take size bytes off the front of *body. */
+static bool take(struct view *body, size_t size, struct view *out_part)
+{
+    if (body->size < size)
+        return false;
+    *out_part = (struct view){body->data, size};
+    *body = view_from(*body, size);
+    return true;
+}
+
+static bool take_key(struct view *body, struct view *out_key)
+{
+    struct view size;
+
+    return take(body, 2, &size) && take(body, read_u16(size.data), out_key) &&
+           out_key->size > 0 && out_key->size <= KEY_MAX;
+}
+
+static bool take_bytes(struct view *body, struct view *out_bytes)
+{
+    struct view size;
+
+    return take(body, 4, &size) && take(body, read_u32(size.data), out_bytes);
+}
+
+enum kist_status frame_next_push(struct view *body, struct frame_push *out_push)
+{
+    struct frame_push push;
+    struct view head, bytes;
+
+    if (!take(body, 2, &head) || (unsigned char)head.data[0] > FRAME_REPAIR ||
+        (unsigned char)head.data[1] > ENGINE_SYNC ||
+        !take_key(body, &push.key) || !take_bytes(body, &bytes))
+        return KIST_CORRUPT;
+    push.source = (enum frame_source)head.data[0];
+    push.sync = (enum engine_sync)head.data[1];
+    if (record_decode(push.key, bytes, &push.record) != KIST_OK ||
+        version_is_none(push.record.version))
+        return KIST_CORRUPT;
+    *out_push = push;
+    return KIST_OK;
+}
+
+enum kist_status frame_next_pushed(struct view *body,
+                                   struct frame_pushed *out_pushed)
+{
+    struct view item;
+
+    if (!take(body, 18, &item) ||
+        (unsigned char)item.data[0] > FRAME_DOUBTFUL ||
+        (unsigned char)item.data[1] > 1)
+        return KIST_CORRUPT;
+    *out_pushed = (struct frame_pushed){
+        .result = (enum frame_result)item.data[0],
+        .replaced = item.data[1] == 1,
+        .winner = {read_u64(item.data + 2), read_u64(item.data + 10)},
+    };
+    return KIST_OK;
+}
+
+enum kist_status frame_next_fetch(struct view *body, struct view *out_key)
+{
+    return take_key(body, out_key) ? KIST_OK : KIST_CORRUPT;
+}
+
+enum kist_status frame_next_fetched(struct view *body, struct view key,
+                                    bool *out_found, struct record *out_record)
+{
+    struct view found, bytes;
+
+    if (!take(body, 1, &found) || (unsigned char)found.data[0] > 1 ||
+        !take_bytes(body, &bytes))
+        return KIST_CORRUPT;
+    *out_found = found.data[0] == 1;
+    if (!*out_found)
+        return bytes.size == 0 ? KIST_OK : KIST_CORRUPT;
+    return record_decode(key, bytes, out_record);
+}

@@ -1,0 +1,120 @@
+/*
+ * frame - one message between peers, or its answer, as bytes.
+ *
+ * Format 1, all numbers big-endian:
+ *
+ *   0  "KP"              2  format (1)         3  kind (1); answers: + 0x80
+ *   4  status (1)        5  zero (1)           6  items (2)
+ *   8  cluster (8)      16  ring epoch (8)    24  ring digest (8)
+ *  32  from (8)         40  to (8)            48  wall ms of the sender (8)
+ *  56  budget ms (4)    60  size of items (4) 64  items
+ *  ..  checksum (8): XXH3-64 of all before
+ *
+ * from and to are incarnations: whoever lost its data is not the one that was
+ * meant. The budget is what remains of the request's time, because clocks
+ * differ and durations do not; what is late is not begun.
+ *
+ * Items, by kind:
+ *   push            source (1) sync (1) key size (2) key record size (4) record
+ *   pushed (answer) result (1) replaced (1) winner's version (16)
+ *   fetch           key size (2) key
+ *   fetched         found (1) record size (4) record
+ */
+#ifndef KIST_REPLICATION_FRAME_H
+#define KIST_REPLICATION_FRAME_H
+
+#include "storage/engine.h"
+#include "storage/record.h"
+
+#define FRAME_HEAD_SIZE 64
+#define FRAME_ITEMS_MAX 1024
+
+enum frame_kind {
+    FRAME_PUSH = 1,
+    FRAME_FETCH = 2,
+};
+
+enum frame_status {
+    FRAME_OK = 0,
+    FRAME_STALE_RING,  /* The sender's ring is older than mine. */
+    FRAME_FUTURE_RING, /* The sender's ring is newer than mine. */
+    FRAME_NOT_ME,      /* Meant for another incarnation or cluster. */
+    FRAME_LATE,        /* Its budget was over. Nothing was begun. */
+    FRAME_BUSY,        /* No room for it now. Nothing was begun. */
+    FRAME_BAD,         /* Not understood. */
+};
+
+struct frame {
+    enum frame_kind kind;
+    bool answer;
+    enum frame_status status;
+    unsigned items;
+    uint64_t cluster;
+    uint64_t epoch;
+    uint64_t digest;
+    uint64_t from;
+    uint64_t to;
+    uint64_t wall_ms;
+    uint32_t budget_ms;
+    struct view body; /* The items. */
+};
+
+/*
+ * Write the head into *out, which is empty; items are appended after it, and
+ * frame_seal() sets count, size and checksum. A failure sticks to the blob.
+ */
+void frame_begin(const struct frame *frame, struct blob *out);
+void frame_seal(unsigned items, struct blob *out);
+
+/* KIST_CORRUPT: not a whole frame of this format. Borrows bytes. */
+KIST_CHECKED enum kist_status frame_decode(struct view bytes,
+                                           struct frame *out_frame);
+
+/* Why a record is sent: what is refused differs. */
+enum frame_source {
+    FRAME_CLIENT, /* A client's write, right now. */
+    FRAME_REPAIR, /* A reader found the receiver behind. */
+};
+
+struct frame_push {
+    enum frame_source source;
+    enum engine_sync sync;
+    struct view key;
+    struct record record;
+};
+
+enum frame_result {
+    FRAME_DURABLE,  /* This record, or a newer one, is there. */
+    FRAME_REFUSED,  /* Not taken, and not there because of this message. */
+    FRAME_DOUBTFUL, /* It may be there. */
+};
+
+struct frame_pushed {
+    enum frame_result result;
+    bool replaced;         /* There was a live value before. */
+    struct version winner; /* FRAME_DURABLE: what is there. */
+};
+
+void frame_add_push(const struct frame_push *push, struct blob *out);
+void frame_add_pushed(const struct frame_pushed *pushed, struct blob *out);
+void frame_add_fetch(struct view key, struct blob *out);
+void frame_add_fetched(struct view key, const struct record *record,
+                       struct blob *out); /* NULL: there is none. */
+
+/*
+ * The item at the front of *body, which is then behind it. Views are borrowed.
+ * KIST_CORRUPT: it is cut short, or says what cannot be; a record is checked
+ * against its checksum and its key.
+ */
+KIST_CHECKED enum kist_status frame_next_push(struct view *body,
+                                              struct frame_push *out_push);
+KIST_CHECKED enum kist_status
+frame_next_pushed(struct view *body, struct frame_pushed *out_pushed);
+KIST_CHECKED enum kist_status frame_next_fetch(struct view *body,
+                                               struct view *out_key);
+KIST_CHECKED enum kist_status frame_next_fetched(struct view *body,
+                                                 struct view key,
+                                                 bool *out_found,
+                                                 struct record *out_record);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * quorum_write - one write, from its version to w durable copies and beyond.
+ *
+ * The record goes to all owners at once. Each has one vote, which counts when
+ * it says that the record, or a newer one, is durable there; w votes of
+ * different owners make the write, and while a change of the ring is pending
+ * w of the current and w of the next owners. The others have until the
+ * timeout; who has not voted by then has missed it (struct seat).
+ *
+ * Nothing is ever taken back: a write that failed may still be found later, and
+ * is said to be unknown, unless no copy of it ever left for anywhere.
+ */
+#ifndef KIST_REPLICATION_QUORUM_WRITE_H
+#define KIST_REPLICATION_QUORUM_WRITE_H
+
+#include "replication/seat.h"
+
+enum quorum_write_outcome {
+    QUORUM_WRITE_DONE,
+    QUORUM_WRITE_NOT_APPLIED, /* Nowhere, and it will not be. */
+    QUORUM_WRITE_UNKNOWN,
+};
+
+struct quorum_write;
+
+enum quorum_write_state {
+    VOTE_AWAITED,
+    VOTE_DURABLE,
+    VOTE_NEVER_SENT, /* Nothing of it can be there. */
+    VOTE_FAILED,     /* Something may be there, now or later. */
+};
+
+struct quorum_write_vote {
+    uint64_t voter; /* Incarnation. */
+    enum quorum_write_state state;
+    struct quorum_write *write;
+    struct env_call call;
+    struct blob message;
+};
+
+struct quorum_write {
+    /* Set by the caller, who keeps all of it until ended. */
+    struct view key;
+    struct record record; /* Version and creation time are set here. */
+    enum engine_sync sync;
+    unsigned n; /* The first n of the owners take part, at most all. */
+    unsigned w;
+    uint64_t timeout_ms;
+    /* Once, with the results set; then ended, once: it may be freed there. */
+    void (*answered)(struct quorum_write *write);
+    void (*ended)(struct quorum_write *write);
+
+    /* Results. */
+    enum quorum_write_outcome outcome;
+    unsigned acked;            /* Different current owners that have it. */
+    struct version superseded; /* A newer one that an owner had; or none. */
+    bool replaced;             /* An owner had a live value before. */
+
+    /* Its own. */
+    struct seat *seat;
+    const uint16_t *owners, *next;
+    struct quorum_write_vote votes[2 * RING_COPIES_MAX];
+    unsigned vote_count;
+    unsigned out; /* Votes awaited, also beyond the answer. */
+    struct env_apply apply;
+    struct env_timer timer;
+    bool is_answered;
+};
+
+/*
+ * Begin. Another status than KIST_OK: nothing was sent, no callback follows.
+ * KIST_BUSY: fewer than w owners are alive, or the clock's lease is used up.
+ * KIST_INVALID: n or w is 0 or beyond what the ring has.
+ */
+KIST_CHECKED enum kist_status quorum_write_start(struct quorum_write *write,
+                                                 struct seat *seat);
+
+#endif

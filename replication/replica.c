@@ -1,0 +1,235 @@
+/*
+ * A push is a job that lives until the store is done with all its items. The
+ * job keeps a copy of the message, whose bytes the records are.
+ */
+#include "replication/replica.h"
+
+#include "base/owner.h"
+
+#include <stdlib.h>
+
+struct replica_job;
+
+struct job_item {
+    struct env_apply apply;
+    struct replica_job *job;
+    struct frame_pushed result;
+};
+
+struct replica_job {
+    struct seat *seat;
+    struct replica_caller *caller;
+    struct blob message;
+    struct frame frame; /* Of message. */
+    unsigned waiting;   /* Items that the store is not done with. */
+    struct job_item items[];
+};
+
+/* An answer to this frame; items may be appended until it is sent. */
+static void begin_answer(const struct seat *seat, const struct frame *frame,
+                         enum frame_status status, struct blob *out)
+{
+    struct frame head = seat_head(seat, frame->kind, frame->from);
+
+    head.answer = true;
+    head.status = status;
+    frame_begin(&head, out);
+}
+
+static void send_answer(struct replica_caller *caller, unsigned items,
+                        struct blob *answer)
+{
+    frame_seal(items, answer);
+    if (answer->failed)
+        blob_clear(answer);
+    caller->send(caller, blob_view(answer));
+    blob_free(answer);
+}
+
+static void refuse(const struct seat *seat, const struct frame *frame,
+                   enum frame_status status, struct replica_caller *caller)
+{
+    struct blob answer = BLOB_EMPTY;
+
+    begin_answer(seat, frame, status, &answer);
+    send_answer(caller, 0, &answer);
+}
+
+static enum frame_status judge(const struct seat *seat,
+                               const struct frame *frame)
+{
+    if (frame->answer)
+        return FRAME_BAD;
+    if (frame->cluster != seat->ring->cluster || frame->to != seat->env->self)
+        return FRAME_NOT_ME;
+    if (frame->epoch < seat->ring->epoch)
+        return FRAME_STALE_RING;
+    if (frame->epoch > seat->ring->epoch || frame->digest != seat->digest)
+        return FRAME_FUTURE_RING;
+    return frame->budget_ms == 0 ? FRAME_LATE : FRAME_OK;
+}
+
+/* Fetching: answered at once. */
+
+static enum kist_status answer_fetch(struct seat *seat, struct view *body,
+                                     struct blob *answer)
+{
+    struct item item = {0};
+    struct view key;
+    enum kist_status status = frame_next_fetch(body, &key);
+
+    if (status != KIST_OK)
+        return status;
+    status = seat->env->ops->get(seat->env, key, &item);
+    if (status == KIST_OK)
+        frame_add_fetched(key, &item.record, answer);
+    else if (status == KIST_NOT_FOUND)
+        frame_add_fetched(key, NULL, answer);
+    item_free(&item);
+    return status == KIST_NOT_FOUND ? KIST_OK : status;
+}
+
+static void fetch(struct seat *seat, const struct frame *frame,
+                  struct replica_caller *caller)
+{
+    struct blob answer = BLOB_EMPTY;
+    struct view body = frame->body;
+
+    begin_answer(seat, frame, FRAME_OK, &answer);
+    for (unsigned i = 0; i < frame->items; i++) {
+        enum kist_status status = answer_fetch(seat, &body, &answer);
+
+        if (status == KIST_OK)
+            continue;
+        /* What cannot be read must not look as if it were not there. */
+        blob_free(&answer);
+        refuse(seat, frame, status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
+               caller);
+        return;
+    }
+    send_answer(caller, frame->items, &answer);
+}
+
+/* Pushing: answered when the store is done. */
+
+static void finish(struct replica_job *job)
+{
+    struct blob answer = BLOB_EMPTY;
+
+    begin_answer(job->seat, &job->frame, FRAME_OK, &answer);
+    for (unsigned i = 0; i < job->frame.items; i++)
+        frame_add_pushed(&job->items[i].result, &answer);
+    send_answer(job->caller, job->frame.items, &answer);
+    blob_free(&job->message);
+    free(job);
+}
+
+static void applied(struct env_apply *apply)
+{
+    struct job_item *item = OWNER(apply, struct job_item, apply);
+
+    if (apply->status == KIST_OK)
+        item->result = (struct frame_pushed){FRAME_DURABLE, apply->replaced,
+                                             apply->winner};
+    else if (apply->status == KIST_UNKNOWN)
+        item->result.result = FRAME_DOUBTFUL;
+    if (--item->job->waiting == 0)
+        finish(item->job);
+}
+
+/*
+ * A client's write from a clock that runs far ahead could never be replaced,
+ * and would spread its clock. (The record of a repair exists already.)
+ */
+static bool is_believable(struct seat *seat, const struct frame_push *push)
+{
+    bool seen = timekeeper_observe(&seat->clock, push->record.version);
+
+    return seen || push->source != FRAME_CLIENT;
+}
+
+static enum kist_status take_items(struct replica_job *job)
+{
+    struct view body = job->frame.body;
+
+    for (unsigned i = 0; i < job->frame.items; i++) {
+        struct job_item *item = &job->items[i];
+        struct frame_push push;
+        enum kist_status status = frame_next_push(&body, &push);
+
+        if (status != KIST_OK)
+            return status;
+        item->job = job;
+        item->result.result = FRAME_REFUSED;
+        if (!is_believable(job->seat, &push))
+            continue;
+        item->apply = (struct env_apply){.key = push.key,
+                                         .record = push.record,
+                                         .sync = push.sync,
+                                         .done = applied};
+        job->waiting++;
+    }
+    return body.size == 0 ? KIST_OK : KIST_CORRUPT;
+}
+
+static void begin(struct replica_job *job)
+{
+    struct env *env = job->seat->env;
+
+    if (job->waiting == 0) {
+        finish(job);
+        return;
+    }
+    for (unsigned i = 0; i < job->frame.items; i++)
+        if (job->items[i].apply.done != NULL)
+            env->ops->apply(env, &job->items[i].apply);
+}
+
+static void push(struct seat *seat, struct view message,
+                 const struct frame *frame, struct replica_caller *caller)
+{
+    struct replica_job *job =
+        calloc(1, sizeof(*job) + frame->items * sizeof(*job->items));
+    enum kist_status status = KIST_NO_MEMORY;
+
+    if (job != NULL) {
+        job->seat = seat;
+        job->caller = caller;
+        blob_append(&job->message, message);
+        if (!job->message.failed)
+            status = frame_decode(blob_view(&job->message), &job->frame);
+        if (status == KIST_OK)
+            status = take_items(job);
+    }
+    if (status == KIST_OK) {
+        begin(job);
+        return;
+    }
+    if (job != NULL)
+        blob_free(&job->message);
+    free(job);
+    refuse(seat, frame, status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
+           caller);
+}
+
+void replica_receive(struct seat *seat, struct view message,
+                     struct replica_caller *caller)
+{
+    struct frame frame = {.kind = FRAME_FETCH};
+    enum frame_status judged = FRAME_BAD;
+
+    if (frame_decode(message, &frame) == KIST_OK)
+        judged = judge(seat, &frame);
+    if (judged != FRAME_OK) {
+        refuse(seat, &frame, judged, caller);
+        return;
+    }
+    switch (frame.kind) {
+    case FRAME_PUSH:
+        push(seat, message, &frame, caller);
+        break;
+    case FRAME_FETCH:
+        fetch(seat, &frame, caller);
+        break;
+    }
+}
