@@ -1,0 +1,128 @@
+"""Do the simulator's checks notice a bug?
+
+Each mutation plants one bug: in one file, one piece of text is replaced. The
+file is compiled alone and linked with everything else as it was built, so the
+sources that are shipped know nothing of it. Then the simulator runs until a
+check fails. A mutation that survives is a check that is missing; one whose
+text is not there any more has to be written anew. Both fail this test.
+
+    mutate.py root compiler simulator.a libraries...
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SEEDS = "3000"
+
+# name, file, what is there, what takes its place.
+MUTATIONS = [
+    ("a vote counts before it is durable", "replication/quorum_write.c",
+     "votes += vote->state == VOTE_DURABLE ||",
+     "votes += vote->state != VOTE_FAILED ||"),
+    ("an owner counts twice", "replication/quorum_write.c",
+     "return votes;", "return 2 * votes;"),
+    ("a write that the disk refused counts", "replication/quorum_write.c",
+     "if (apply->status == KIST_OK)\n        count",
+     "if (apply->status != KIST_UNKNOWN)\n        count"),
+    ("what was sent is said not to be applied", "replication/quorum_write.c",
+     "may_be_there |= write->votes[i].state != VOTE_NEVER_SENT;",
+     "may_be_there |= write->votes[i].state == VOTE_DURABLE;"),
+    ("a peer acknowledges what its disk refused", "replication/replica.c",
+     "item->result.result = FRAME_REFUSED;",
+     "item->result.result = FRAME_DURABLE;"),
+    ("dead records are filtered before the merge",
+     "replication/quorum_read.c",
+     "if (found)\n        consider",
+     "if (found && !record.tombstone)\n        consider"),
+    ("absence wins over a record", "replication/quorum_read.c",
+     "if (found)\n        consider(vote, &record);",
+     "if (found)\n        consider(vote, &record);\n"
+     "    else\n        vote->read->found = false;"),
+    ("the first answer wins", "replication/quorum_read.c",
+     "merge_compare(record, &read->record) <= 0",
+     "true"),
+    ("a failure counts as an answer", "replication/quorum_read.c",
+     "read->answers = count_of(read, READ_ANSWERED);",
+     "read->answers = count_of(read, READ_ANSWERED) +\n"
+     "                    count_of(read, READ_FAILED);"),
+    ("a read answers before its winner is on a majority",
+     "replication/quorum_read.c",
+     "read->r < majority(read) ||", "true ||"),
+    ("a repair counts before it is durable", "replication/quorum_read.c",
+     "if (vote->state == READ_HOLDS)",
+     "if (vote->state == READ_HOLDS || vote->state == READ_REPAIRING)"),
+    ("a repair does not go out", "replication/quorum_read.c",
+     "if (read->votes[i].state == READ_ANSWERED &&",
+     "if (read->votes[i].state == READ_ANSWERED && read->seat == NULL &&"),
+    ("a repair is stamped anew", "replication/quorum_read.c",
+     "vote->state = READ_REPAIRING;",
+     "vote->state = READ_REPAIRING;\n"
+     "    push.record.version.hlc++;"),
+    ("Kist-After is not looked at", "replication/quorum_read.c",
+     "return read->answers >= read->n - read->w + 1;", "return true;"),
+    ("the clock's lease is forgotten by a restart",
+     "replication/timekeeper.c",
+     "hlc_init(&keeper->hlc, env->self, lease_ms);",
+     "hlc_init(&keeper->hlc, env->self, 0);"),
+    ("versions go out beyond the lease", "replication/timekeeper.c",
+     "version_ms(version) >= keeper->hlc.lease_ms", "false"),
+    ("a lease counts before it is durable", "replication/timekeeper.c",
+     "keeper->env->ops->lease(keeper->env, &keeper->lease);",
+     "hlc_lease_written(&keeper->hlc, keeper->lease.lease_ms);\n"
+     "    keeper->env->ops->lease(keeper->env, &keeper->lease);"),
+    ("ties go to whoever came first", "storage/merge.c",
+     "int result = version_compare(a->version, b->version);",
+     "int result = order(a->version.hlc, b->version.hlc);\n\n"
+     "    return result;"),
+]
+
+
+def plant(root, folder, file, old, new):
+    text = (root / file).read_text()
+    if text.count(old) != 1:
+        return None
+    mutant = folder / Path(file).name
+    mutant.write_text(text.replace(old, new))
+    return mutant
+
+
+def verdict(root, compiler, libraries, folder, mutation):
+    _, file, old, new = mutation
+    mutant = plant(root, folder, file, old, new)
+    if mutant is None:
+        return "its text is not there exactly once"
+    program = folder / "simulate"
+    built = subprocess.run(
+        [*compiler, "-std=c17", "-O1", "-g", "-D_GNU_SOURCE", "-w",
+         f"-I{root}", mutant, "-Wl,--whole-archive", libraries[0],
+         "-Wl,--no-whole-archive", *libraries[1:], "-lleveldb", "-luv",
+         "-lxxhash", "-lpthread", "-o", program],
+        capture_output=True, text=True)
+    if built.returncode != 0:
+        return "does not compile: " + built.stderr.strip()[:300]
+    ran = subprocess.run([program, "1", SEEDS], capture_output=True,
+                         text=True)
+    if ran.returncode == 0:
+        return "SURVIVED " + SEEDS + " seeds"
+    lines = (ran.stdout + ran.stderr).splitlines() or ["no word"]
+    return "killed by " + lines[0]
+
+
+def main(root, compiler, *libraries):
+    survivors = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for mutation in MUTATIONS:
+            started = time.monotonic()
+            said = verdict(root, compiler.split(), libraries, Path(folder),
+                           mutation)
+            survivors += not said.startswith("killed")
+            print(f"{mutation[0]}: {said} "
+                  f"({time.monotonic() - started:.0f} s)", flush=True)
+    print(f"{len(MUTATIONS)} mutations, {survivors} not killed")
+    return 1 if survivors else 0
+
+
+sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -1,0 +1,404 @@
+#include "tests/simulator/clients.h"
+
+#include "base/owner.h"
+#include "replication/quorum_read.h"
+#include "replication/quorum_write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TIMEOUT_MS 400
+#define HEDGE_MS   20
+
+struct operation {
+    struct quorum_write write;
+    struct quorum_read read;
+    struct session *session; /* NULL: of clients_read_all(). */
+    struct clients *clients;
+    unsigned key;
+    size_t logged;         /* A write's place in the log. */
+    struct version before; /* A read must not be older. */
+    struct version mine;
+    char value[32];
+};
+
+static struct view key_at(unsigned key)
+{
+    static const char *const keys[KEYS] = {"ada",     "grace",  "edsger",
+                                           "barbara", "leslie", "tony"};
+
+    return view_of(keys[key]);
+}
+
+static unsigned copies_of(const struct clients *clients)
+{
+    return clients->network->ring->copies;
+}
+
+static unsigned majority_of(const struct clients *clients)
+{
+    return copies_of(clients) / 2 + 1;
+}
+
+static void raise_to(struct version *version, struct version seen)
+{
+    if (version_compare(seen, *version) > 0)
+        *version = seen;
+}
+
+static struct machine *owner_at(struct clients *clients, unsigned key,
+                                unsigned i)
+{
+    const struct ring *ring = clients->network->ring;
+    unsigned partition = ring_partition_of(ring, key_at(key));
+    unsigned member = ring_owners_of(ring, partition)[i];
+
+    return &clients->network->machines[member];
+}
+
+/* One, a majority, or all: the majority most often. */
+static unsigned some_quorum(struct clients *clients)
+{
+    uint64_t die = world_below(clients->world, 10);
+
+    if (die == 0)
+        return 1;
+    return die == 1 ? copies_of(clients) : majority_of(clients);
+}
+
+static struct machine *some_machine(struct clients *clients)
+{
+    unsigned count = clients->network->count;
+    unsigned first = (unsigned)world_below(clients->world, count);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct machine *machine =
+            &clients->network->machines[(first + i) % count];
+
+        if (machine->is_up)
+            return machine;
+    }
+    return NULL;
+}
+
+static struct operation *operation_new(struct clients *clients,
+                                       struct session *session, unsigned key)
+{
+    struct operation *operation = calloc(1, sizeof(*operation));
+
+    if (operation == NULL)
+        abort();
+    operation->clients = clients;
+    operation->session = session;
+    operation->key = key;
+    clients->busy++;
+    return operation;
+}
+
+static void operation_free(struct operation *operation)
+{
+    operation->clients->busy--;
+    free(operation);
+}
+
+static void rest(struct session *session)
+{
+    struct world *world = session->clients->world;
+
+    if (!session->clients->are_tired && !event_is_planned(&session->next))
+        world_plan(world, &session->next, world_below(world, 60000));
+}
+
+/* Writing. */
+
+static void log_write(struct operation *operation)
+{
+    struct clients *clients = operation->clients;
+    struct version version = operation->write.record.version;
+
+    for (size_t i = 0; i < clients->logged; i++)
+        world_expect(clients->world,
+                     !version_equal(clients->log[i].version, version),
+                     "version %lx-%lx was given twice", version.hlc,
+                     version.incarnation);
+    if (clients->logged == clients->capacity) {
+        clients->capacity = clients->capacity * 2 + 256;
+        clients->log =
+            realloc(clients->log, clients->capacity * sizeof(*clients->log));
+        if (clients->log == NULL)
+            abort();
+    }
+    operation->logged = clients->logged;
+    clients->log[clients->logged++] = (struct logged){
+        version, operation->key, operation->write.record.tombstone, FATE_OPEN};
+}
+
+static unsigned durable_copies(struct operation *operation)
+{
+    struct clients *clients = operation->clients;
+    unsigned copies = 0;
+
+    for (unsigned i = 0; i < copies_of(clients); i++) {
+        struct machine *owner = owner_at(clients, operation->key, i);
+        struct record record;
+
+        copies += machine_record(owner, key_at(operation->key), &record) &&
+                  version_compare(record.version,
+                                  operation->write.record.version) >= 0;
+    }
+    return copies;
+}
+
+static void acked(struct operation *operation)
+{
+    struct clients *clients = operation->clients;
+    struct quorum_write *write = &operation->write;
+    unsigned copies = durable_copies(operation);
+
+    world_expect(clients->world, copies >= write->w,
+                 "%s: acknowledged with w=%u, durable on %u", operation->value,
+                 write->w, copies);
+    clients->superseded += !version_is_none(write->superseded);
+    raise_to(&operation->session->token, write->record.version);
+    if (write->w < majority_of(clients))
+        return;
+    raise_to(&clients->known[operation->key], write->record.version);
+    raise_to(&operation->session->mine[operation->key], write->record.version);
+}
+
+static void write_answered(struct quorum_write *write)
+{
+    static const enum fate fates[] = {
+        [QUORUM_WRITE_DONE] = FATE_ACKED,
+        [QUORUM_WRITE_NOT_APPLIED] = FATE_NOT_APPLIED,
+        [QUORUM_WRITE_UNKNOWN] = FATE_UNKNOWN,
+    };
+    static const char *const names[] = {"done", "not applied", "unknown"};
+    struct operation *operation = OWNER(write, struct operation, write);
+    struct clients *clients = operation->clients;
+
+    world_say(clients->world, "session %u: %s is %s, %u of %u",
+              operation->session->number, operation->value,
+              names[write->outcome], write->acked, write->w);
+    clients->log[operation->logged].fate = fates[write->outcome];
+    clients->fates[fates[write->outcome]]++;
+    if (write->outcome == QUORUM_WRITE_DONE)
+        acked(operation);
+    rest(operation->session);
+}
+
+static void write_ended(struct quorum_write *write)
+{
+    operation_free(OWNER(write, struct operation, write));
+}
+
+static enum kist_status begin_write(struct operation *operation,
+                                    struct machine *machine)
+{
+    struct clients *clients = operation->clients;
+    struct session *session = operation->session;
+    enum kist_status status = KIST_BUSY;
+
+    snprintf(operation->value, sizeof(operation->value), "write %zu",
+             clients->logged);
+    operation->write = (struct quorum_write){
+        .key = key_at(operation->key),
+        .record.tombstone = world_chance(clients->world, 2000),
+        .sync = ENGINE_SYNC,
+        .n = copies_of(clients),
+        .w = some_quorum(clients),
+        .timeout_ms = TIMEOUT_MS,
+        .answered = write_answered,
+        .ended = write_ended,
+    };
+    if (!operation->write.record.tombstone)
+        operation->write.record.value = view_of(operation->value);
+    if (version_is_none(session->token) ||
+        timekeeper_observe(&machine->seat.clock, session->token))
+        status = quorum_write_start(&operation->write, &machine->seat);
+    world_say(clients->world, "session %u: %s of %s%s, w=%u, by machine %u: %s",
+              session->number, operation->value, key_at(operation->key).data,
+              operation->write.record.tombstone ? " (deletion)" : "",
+              operation->write.w, machine->number, kist_status_name(status));
+    if (status == KIST_OK)
+        log_write(operation);
+    return status;
+}
+
+/* Reading. */
+
+static const struct logged *find_logged(const struct clients *clients,
+                                        struct version version, size_t *out_at)
+{
+    for (size_t i = 0; i < clients->logged; i++)
+        if (version_equal(clients->log[i].version, version)) {
+            *out_at = i;
+            return &clients->log[i];
+        }
+    return NULL;
+}
+
+static bool was_written(struct clients *clients, unsigned key,
+                        const struct record *record)
+{
+    size_t at = 0;
+    const struct logged *logged = find_logged(clients, record->version, &at);
+    char value[32];
+
+    snprintf(value, sizeof(value), "write %zu", at);
+    return logged != NULL && logged->key == key &&
+           logged->tombstone == record->tombstone &&
+           logged->fate != FATE_NOT_APPLIED &&
+           (record->tombstone ? record->value.size == 0
+                              : view_is(record->value, value));
+}
+
+static void check_read(struct operation *operation)
+{
+    struct clients *clients = operation->clients;
+    struct quorum_read *read = &operation->read;
+    struct version version = read->found ? read->record.version : VERSION_NONE;
+    const char *key = key_at(operation->key).data;
+
+    world_expect(clients->world,
+                 !read->found ||
+                     was_written(clients, operation->key, &read->record),
+                 "%s: what was read was never written", key);
+    world_expect(clients->world, version_compare(version, operation->mine) >= 0,
+                 "%s: a session does not see its own write", key);
+    if (read->r < majority_of(clients))
+        return;
+    world_expect(clients->world,
+                 version_compare(version, operation->before) >= 0,
+                 "%s: a majority read went back", key);
+    raise_to(&clients->known[operation->key], version);
+    if (operation->session != NULL)
+        raise_to(&operation->session->token, version);
+}
+
+static void read_answered(struct quorum_read *read)
+{
+    struct operation *operation = OWNER(read, struct operation, read);
+    struct clients *clients = operation->clients;
+
+    world_say(clients->world, "session %u: reads %s, r=%u: %s, %.*s",
+              operation->session != NULL ? operation->session->number : 99,
+              key_at(operation->key).data, read->r,
+              read->outcome == QUORUM_READ_DONE ? "done" : "too few",
+              read->found ? (int)read->record.value.size : 0,
+              read->found ? read->record.value.data : "");
+    clients->reads++;
+    if (read->outcome == QUORUM_READ_DONE)
+        check_read(operation);
+    else
+        clients->reads_failed++;
+    if (operation->session != NULL)
+        rest(operation->session);
+}
+
+static void read_ended(struct quorum_read *read)
+{
+    operation_free(OWNER(read, struct operation, read));
+}
+
+static enum kist_status begin_read(struct operation *operation,
+                                   struct machine *machine, unsigned r)
+{
+    struct clients *clients = operation->clients;
+    struct session *session = operation->session;
+
+    operation->before = clients->known[operation->key];
+    operation->read = (struct quorum_read){
+        .key = key_at(operation->key),
+        .n = copies_of(clients),
+        .r = r,
+        .w = majority_of(clients),
+        .timeout_ms = TIMEOUT_MS,
+        .hedge_ms = HEDGE_MS,
+        .answered = read_answered,
+        .ended = read_ended,
+    };
+    if (session != NULL && world_chance(clients->world, 5000)) {
+        operation->read.after = session->token;
+        operation->mine = session->mine[operation->key];
+    }
+    return quorum_read_start(&operation->read, &machine->seat);
+}
+
+static void begin_next(struct event *event)
+{
+    struct session *session = OWNER(event, struct session, next);
+    struct clients *clients = session->clients;
+    struct machine *machine = some_machine(clients);
+    struct operation *operation;
+    enum kist_status status;
+
+    if (machine == NULL) {
+        rest(session);
+        return;
+    }
+    operation = operation_new(clients, session,
+                              (unsigned)world_below(clients->world, KEYS));
+    if (world_chance(clients->world, 5000))
+        status = begin_write(operation, machine);
+    else
+        status = begin_read(operation, machine, some_quorum(clients));
+    if (status == KIST_OK)
+        return;
+    clients->refused++;
+    operation_free(operation);
+    rest(session);
+}
+
+void clients_init(struct clients *clients, struct network *network)
+{
+    *clients = (struct clients){.network = network, .world = network->world};
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        clients->sessions[i] = (struct session){
+            .clients = clients, .number = i, .next.happen = begin_next};
+        rest(&clients->sessions[i]);
+    }
+}
+
+void clients_clear(struct clients *clients)
+{
+    free(clients->log);
+    clients->log = NULL;
+}
+
+void clients_read_all(struct clients *clients)
+{
+    for (unsigned i = 0; i < clients->network->count; i++)
+        for (unsigned key = 0; key < KEYS; key++) {
+            struct operation *operation = operation_new(clients, NULL, key);
+            enum kist_status status = begin_read(
+                operation, &clients->network->machines[i], copies_of(clients));
+
+            world_expect(clients->world, status == KIST_OK,
+                         "a healthy machine refuses a read: %s",
+                         kist_status_name(status));
+        }
+}
+
+void clients_check_copies(struct clients *clients)
+{
+    world_expect(clients->world, clients->busy == 0,
+                 "%u operations never ended", clients->busy);
+    for (unsigned key = 0; key < KEYS; key++)
+        for (unsigned i = 0; i < copies_of(clients); i++) {
+            struct machine *owner = owner_at(clients, key, i);
+            struct record record = {0};
+            bool found = machine_record(owner, key_at(key), &record) != NULL;
+
+            world_expect(clients->world,
+                         version_equal(record.version, clients->known[key]),
+                         "%s: machine %u has %lx-%lx, not %lx-%lx",
+                         key_at(key).data, owner->number, record.version.hlc,
+                         record.version.incarnation, clients->known[key].hlc,
+                         clients->known[key].incarnation);
+            world_expect(clients->world,
+                         !found || was_written(clients, key, &record),
+                         "%s: machine %u has what was never written",
+                         key_at(key).data, owner->number);
+        }
+}

@@ -1,0 +1,75 @@
+/*
+ * clients - sessions that read and write at random, and what they may expect.
+ *
+ * Each answer is checked when it comes, against all that was answered before
+ * its request began:
+ *
+ *   - a write with w copies has w durable ones, of different owners, when it is
+ *     acknowledged (so wiping w - 1 machines loses nothing);
+ *   - a majority read returns no older version than any majority write that
+ *     was acknowledged, or majority read that was answered, before it began;
+ *     so neither does a deleted value come back, nor do reads go back in time;
+ *   - with `after`, a session's read returns its own last majority write or a
+ *     newer one, however few copies it asks;
+ *   - what is read was written, for this key, with this version, byte for byte,
+ *     and not by a write that was said not to have been applied;
+ *   - no version is given twice, over crashes and clocks set back.
+ */
+#ifndef KIST_TESTS_SIMULATOR_CLIENTS_H
+#define KIST_TESTS_SIMULATOR_CLIENTS_H
+
+#include "tests/simulator/machine.h"
+
+#define SESSIONS 5
+#define KEYS     6
+
+enum fate {
+    FATE_OPEN,
+    FATE_ACKED,
+    FATE_UNKNOWN,
+    FATE_NOT_APPLIED,
+};
+
+/* Every write that got a version. */
+struct logged {
+    struct version version;
+    unsigned key;
+    bool tombstone;
+    enum fate fate;
+};
+
+struct session {
+    struct clients *clients;
+    unsigned number;
+    struct event next;
+    struct version token;      /* Kist-After. */
+    struct version mine[KEYS]; /* Its last acknowledged majority write. */
+};
+
+struct clients {
+    struct network *network;
+    struct world *world;
+    bool are_tired; /* Begin nothing more. */
+    struct session sessions[SESSIONS];
+    struct version known[KEYS]; /* What a majority read must not fall behind. */
+    struct logged *log;
+    size_t logged, capacity;
+    unsigned busy; /* Operations that are not over. */
+
+    /* How much happened at all. */
+    unsigned fates[FATE_NOT_APPLIED + 1];
+    unsigned superseded, refused, reads, reads_failed;
+};
+
+void clients_init(struct clients *clients, struct network *network);
+void clients_clear(struct clients *clients);
+
+/*
+ * When all is well again and nothing is under way: read each key from all
+ * owners, by way of every machine. Then every owner has the same bytes, and
+ * nothing that was acknowledged is missing.
+ */
+void clients_read_all(struct clients *clients);
+void clients_check_copies(struct clients *clients);
+
+#endif

@@ -1,0 +1,585 @@
+#include "tests/simulator/machine.h"
+
+#include "base/owner.h"
+#include "replication/replica.h"
+#include "replication/ring_bytes.h"
+#include "replication/ring_plan.h"
+#include "storage/merge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The day the simulation begins on. */
+#define EPOCH_MS UINT64_C(1700000000000)
+
+static void *allocate(size_t size)
+{
+    void *memory = calloc(1, size);
+
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+static struct machine *of_env(struct env *env)
+{
+    return OWNER(env, struct machine, env);
+}
+
+static struct world *world_of(const struct machine *machine)
+{
+    return machine->network->world;
+}
+
+/* Clocks and chance. */
+
+static uint64_t wall_ms(struct env *env)
+{
+    struct machine *machine = of_env(env);
+
+    return EPOCH_MS + world_of(machine)->now_us / 1000 +
+           (uint64_t)machine->offset_ms;
+}
+
+static uint64_t mono_ms(struct env *env)
+{
+    return world_of(of_env(env))->now_us / 1000;
+}
+
+static uint64_t random_bits(struct env *env)
+{
+    return world_random(world_of(of_env(env)));
+}
+
+/* Timers. */
+
+struct alarm {
+    struct alarm *next;
+    struct event event;
+    struct env_timer *timer;
+    struct machine *machine;
+};
+
+static void forget_alarm(struct alarm *alarm)
+{
+    struct alarm **link = &alarm->machine->alarms;
+
+    while (*link != alarm)
+        link = &(*link)->next;
+    *link = alarm->next;
+    world_cancel(world_of(alarm->machine), &alarm->event);
+    alarm->timer->own = NULL;
+    free(alarm);
+}
+
+static void ring_alarm(struct event *event)
+{
+    struct alarm *alarm = OWNER(event, struct alarm, event);
+    struct env_timer *timer = alarm->timer;
+
+    forget_alarm(alarm);
+    timer->fire(timer);
+}
+
+static void timer_stop(struct env *env, struct env_timer *timer)
+{
+    (void)env;
+    if (timer->own != NULL)
+        forget_alarm(timer->own);
+}
+
+static void timer_set(struct env *env, struct env_timer *timer,
+                      uint64_t delay_ms)
+{
+    struct machine *machine = of_env(env);
+    struct alarm *alarm;
+
+    timer_stop(env, timer);
+    alarm = allocate(sizeof(*alarm));
+    *alarm = (struct alarm){.next = machine->alarms,
+                            .event.happen = ring_alarm,
+                            .timer = timer,
+                            .machine = machine};
+    machine->alarms = alarm;
+    timer->own = alarm;
+    world_plan(world_of(machine), &alarm->event, delay_ms * 1000);
+}
+
+/* The disk. */
+
+struct write_back {
+    struct write_back *next;
+    struct env_apply *apply; /* One of the two. */
+    struct env_lease *lease;
+};
+
+static struct cell *cell_of(struct machine *machine, struct view key)
+{
+    for (unsigned i = 0; i < CELLS_MAX; i++) {
+        struct cell *cell = &machine->cells[i];
+
+        if (cell->key.size == 0)
+            blob_append(&cell->key, key);
+        if (view_equal(blob_view(&cell->key), key))
+            return cell;
+    }
+    abort(); /* More keys than a simulation has. */
+}
+
+const struct record *machine_record(struct machine *machine, struct view key,
+                                    struct record *out)
+{
+    struct cell *cell = cell_of(machine, key);
+
+    if (cell->record.size == 0)
+        return NULL;
+    if (record_decode(key, blob_view(&cell->record), out) != KIST_OK)
+        abort();
+    return out;
+}
+
+static enum kist_status get(struct env *env, struct view key,
+                            struct item *out_item)
+{
+    struct machine *machine = of_env(env);
+    struct cell *cell = cell_of(machine, key);
+    struct blob copy = BLOB_EMPTY;
+    struct item item;
+
+    if (cell->record.size == 0)
+        return KIST_NOT_FOUND;
+    blob_append(&copy, blob_view(&cell->record));
+    if (record_decode(key, blob_view(&copy), &item.record) != KIST_OK)
+        abort();
+    item.hold = hold_blob(&copy);
+    *out_item = item;
+    return KIST_OK;
+}
+
+/* What a commit does with a record that comes from anywhere. */
+static void keep_newer(struct machine *machine, struct env_apply *apply)
+{
+    struct cell *cell = cell_of(machine, apply->key);
+    struct record stored;
+    bool has = machine_record(machine, apply->key, &stored) != NULL;
+
+    apply->status = KIST_OK;
+    apply->replaced = has && !record_is_dead(&stored, wall_ms(&machine->env));
+    if (has && merge_compare(&stored, &apply->record) >= 0) {
+        apply->winner = stored.version;
+        return;
+    }
+    apply->winner = apply->record.version;
+    blob_clear(&cell->record);
+    record_encode(apply->key, &apply->record, &cell->record);
+}
+
+static void write_one(struct machine *machine, struct write_back *write)
+{
+    if (write->apply != NULL)
+        keep_newer(machine, write->apply);
+    else
+        machine->lease_ms = write->lease->lease_ms;
+}
+
+static void begin_sync(struct machine *machine);
+
+static void tell(struct write_back *write, enum kist_status status)
+{
+    if (write->apply != NULL) {
+        if (status != KIST_OK)
+            write->apply->status = status;
+        write->apply->done(write->apply);
+    } else {
+        write->lease->done(write->lease, status);
+    }
+    free(write);
+}
+
+static void tell_all(struct write_back *list, enum kist_status status)
+{
+    while (list != NULL) {
+        struct write_back *next = list->next;
+
+        tell(list, status);
+        list = next;
+    }
+}
+
+/* All that was waiting when it began is durable, in one go. */
+static void synced(struct event *event)
+{
+    struct machine *machine = OWNER(event, struct machine, sync);
+    struct write_back *list = machine->syncing;
+    bool is_full = machine->disk_is_full;
+
+    machine->syncing = NULL;
+    for (struct write_back *w = list; !is_full && w != NULL; w = w->next)
+        write_one(machine, w);
+    if (machine->queue != NULL)
+        begin_sync(machine);
+    tell_all(list, is_full ? KIST_DISK_FULL : KIST_OK);
+}
+
+static void begin_sync(struct machine *machine)
+{
+    struct world *world = world_of(machine);
+    const struct weather *weather = &machine->network->weather;
+    uint64_t limit_us = weather->sync_us;
+
+    if (world_chance(world, weather->slow_syncs))
+        limit_us = 1000000;
+    machine->syncing = machine->queue;
+    machine->queue = NULL;
+    machine->sync.happen = synced;
+    world_plan(world, &machine->sync, 100 + world_below(world, limit_us));
+}
+
+static void write_back(struct machine *machine, struct write_back what)
+{
+    struct write_back *write = allocate(sizeof(*write));
+    struct write_back **end = &machine->queue;
+
+    *write = what;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = write;
+    if (!machine->is_dying && machine->syncing == NULL)
+        begin_sync(machine);
+}
+
+static void apply(struct env *env, struct env_apply *apply)
+{
+    write_back(of_env(env), (struct write_back){.apply = apply});
+}
+
+static void lease(struct env *env, struct env_lease *lease)
+{
+    write_back(of_env(env), (struct write_back){.lease = lease});
+}
+
+/* The network. */
+
+/* A call on its way; there until its message and answers are, too. */
+struct flight {
+    struct flight *next;
+    struct machine *sender;
+    struct env_call *call; /* NULL: done, the rest does not matter. */
+    unsigned travellers;
+    struct event timeout;
+};
+
+/* A message or an answer between two machines. */
+struct traveller {
+    struct event event;
+    struct flight *flight;
+    struct machine *to;
+    struct blob bytes;
+    bool is_answer;
+    uint64_t meant_for; /* Incarnation. */
+    struct replica_caller caller;
+};
+
+static void let_go(struct flight *flight)
+{
+    if (flight->call == NULL && flight->travellers == 0)
+        free(flight);
+}
+
+static void finish(struct flight *flight, enum env_outcome outcome,
+                   struct view answer)
+{
+    struct env_call *call = flight->call;
+    struct flight **link = &flight->sender->flights;
+
+    while (*link != flight)
+        link = &(*link)->next;
+    *link = flight->next;
+    world_cancel(world_of(flight->sender), &flight->timeout);
+    flight->call = NULL;
+    call->own = NULL;
+    let_go(flight);
+    call->done(call, outcome, answer);
+}
+
+static void give_up(struct event *event)
+{
+    struct flight *flight = OWNER(event, struct flight, timeout);
+
+    /* As what follows frees it: */
+    flight->sender->network->lost++;
+    finish(flight, ENV_LOST, (struct view){0});
+}
+
+static void arrive(struct traveller *traveller)
+{
+    struct flight *flight = traveller->flight;
+
+    flight->travellers--;
+    let_go(flight);
+    blob_free(&traveller->bytes);
+    free(traveller);
+}
+
+static void travel(struct machine *from, struct machine *to,
+                   struct flight *flight, struct view bytes, bool is_answer);
+
+static void send_answer(struct replica_caller *caller, struct view answer)
+{
+    struct traveller *message = OWNER(caller, struct traveller, caller);
+
+    if (!message->to->is_dying && answer.size > 0)
+        travel(message->to, message->flight->sender, message->flight, answer,
+               true);
+    arrive(message);
+}
+
+static void deliver(struct event *event)
+{
+    struct traveller *traveller = OWNER(event, struct traveller, event);
+    struct machine *to = traveller->to;
+    struct flight *flight = traveller->flight;
+
+    if (traveller->is_answer) {
+        if (flight->call != NULL)
+            finish(flight, ENV_ANSWERED, blob_view(&traveller->bytes));
+        arrive(traveller);
+    } else if (!to->is_up) {
+        arrive(traveller);
+    } else {
+        to->network->delivered++;
+        traveller->caller.send = send_answer;
+        replica_receive(&to->seat, blob_view(&traveller->bytes),
+                        &traveller->caller);
+    }
+}
+
+static uint64_t delay_us(struct network *network)
+{
+    struct world *world = network->world;
+
+    if (world_chance(world, network->weather.late))
+        return world_below(world, 3000000);
+    return 50 + world_below(world, network->weather.delay_us);
+}
+
+static void set_out(struct machine *to, struct flight *flight,
+                    struct view bytes, bool is_answer)
+{
+    struct traveller *traveller = allocate(sizeof(*traveller));
+
+    *traveller = (struct traveller){
+        .event.happen = deliver,
+        .flight = flight,
+        .to = to,
+        .is_answer = is_answer,
+    };
+    blob_append(&traveller->bytes, bytes);
+    flight->travellers++;
+    world_plan(to->network->world, &traveller->event, delay_us(to->network));
+}
+
+static void travel(struct machine *from, struct machine *to,
+                   struct flight *flight, struct view bytes, bool is_answer)
+{
+    struct network *network = from->network;
+    const struct weather *weather = &network->weather;
+    unsigned loss = is_answer ? weather->lost_answers : weather->lost_messages;
+
+    if (network->blocked[from->number][to->number] ||
+        world_chance(network->world, loss))
+        return;
+    set_out(to, flight, bytes, is_answer);
+    if (!is_answer && world_chance(network->world, weather->doubled))
+        set_out(to, flight, bytes, is_answer);
+}
+
+static struct machine *machine_of(struct network *network, uint64_t incarnation)
+{
+    for (unsigned i = 0; i < network->count; i++)
+        if (network->machines[i].env.self == incarnation)
+            return &network->machines[i];
+    abort();
+}
+
+static void refused(struct event *event)
+{
+    finish(OWNER(event, struct flight, timeout), ENV_NOT_SENT,
+           (struct view){0});
+}
+
+static void send(struct env *env, struct env_call *call)
+{
+    struct machine *machine = of_env(env);
+    struct machine *to = machine_of(machine->network, call->to);
+    struct flight *flight = allocate(sizeof(*flight));
+    bool can_arrive = !machine->is_dying;
+
+    *flight = (struct flight){.next = machine->flights,
+                              .sender = machine,
+                              .call = call,
+                              .timeout.happen = give_up};
+    machine->flights = flight;
+    call->own = flight;
+    if (can_arrive && !to->is_up &&
+        !machine->network->blocked[machine->number][to->number]) {
+        flight->timeout.happen = refused; /* Nobody listens there. */
+        world_plan(world_of(machine), &flight->timeout, 200);
+        return;
+    }
+    world_plan(world_of(machine), &flight->timeout, call->timeout_ms * 1000);
+    if (can_arrive)
+        travel(machine, to, flight, call->message, false);
+}
+
+static const struct env_ops ops = {
+    .wall_ms = wall_ms,
+    .mono_ms = mono_ms,
+    .random = random_bits,
+    .timer_set = timer_set,
+    .timer_stop = timer_stop,
+    .send = send,
+    .get = get,
+    .apply = apply,
+    .lease = lease,
+};
+
+/* Crash and start. */
+
+/* Of what was not synced, the first few may be found at the next start. */
+static void tear(struct machine *machine, struct write_back *list)
+{
+    bool survives = world_chance(world_of(machine), 5000);
+
+    for (; list != NULL && survives; list = list->next) {
+        struct env_apply before;
+
+        if (list->apply != NULL)
+            before = *list->apply;
+        write_one(machine, list);
+        if (list->apply != NULL)
+            *list->apply = before; /* Nobody is told. */
+        survives = world_chance(world_of(machine), 7000);
+    }
+}
+
+/* One that sets itself anew must not keep the others from their turn. */
+static void ring_oldest(struct machine *machine)
+{
+    struct alarm *alarm = machine->alarms;
+
+    while (alarm != NULL && alarm->next != NULL)
+        alarm = alarm->next;
+    if (alarm != NULL)
+        ring_alarm(&alarm->event);
+}
+
+/* Everything that somebody waits for ends, until nothing is left. */
+static void drain(struct machine *machine)
+{
+    while (machine->syncing != NULL || machine->queue != NULL ||
+           machine->flights != NULL || machine->alarms != NULL) {
+        struct write_back *syncing = machine->syncing, *queue = machine->queue;
+
+        machine->syncing = machine->queue = NULL;
+        tell_all(syncing, KIST_UNKNOWN);
+        tell_all(queue, KIST_UNKNOWN);
+        while (machine->flights != NULL)
+            finish(machine->flights, ENV_LOST, (struct view){0});
+        ring_oldest(machine);
+    }
+}
+
+void machine_crash(struct machine *machine)
+{
+    struct world *world = world_of(machine);
+
+    world_say(world, "machine %u crashes", machine->number);
+    machine->network->crashes++;
+    machine->is_dying = true;
+    world_cancel(world, &machine->sync);
+    timer_stop(&machine->env, &machine->seat.clock.tick);
+    tear(machine, machine->syncing);
+    drain(machine);
+    machine->is_dying = false;
+    machine->is_up = false;
+}
+
+void machine_start(struct machine *machine)
+{
+    world_say(world_of(machine), "machine %u starts, its clock %+lld ms",
+              machine->number, (long long)machine->offset_ms);
+    machine->is_up = true;
+    timekeeper_start(&machine->seat.clock, &machine->env, machine->lease_ms);
+}
+
+static void make_ring(struct network *network, unsigned copies)
+{
+    static const char *const names[MACHINES_MAX] = {"a", "b", "c", "d",
+                                                    "e", "f", "g", "h"};
+    struct ring_member members[MACHINES_MAX] = {0};
+    struct ring shape = {.cluster = network->world->seed + 1,
+                         .bits = 6,
+                         .copies = copies,
+                         .member_count = network->count,
+                         .members = members};
+
+    for (unsigned i = 0; i < network->count; i++) {
+        members[i].name = view_of(names[i]);
+        members[i].incarnation = i + 1;
+    }
+    if (ring_plan_create(&shape, &network->ring) != KIST_OK)
+        abort();
+}
+
+void network_init(struct network *network, struct world *world, unsigned count,
+                  unsigned copies)
+{
+    struct blob bytes = BLOB_EMPTY;
+
+    memset(network, 0, sizeof(*network));
+    network->world = world;
+    network->count = count;
+    make_ring(network, copies);
+    ring_bytes_encode(network->ring, &bytes);
+    for (unsigned i = 0; i < count; i++) {
+        struct machine *machine = &network->machines[i];
+
+        machine->network = network;
+        machine->number = i;
+        machine->env = (struct env){&ops, i + 1};
+        machine->seat.env = &machine->env;
+        machine->seat.ring = network->ring;
+        machine->seat.digest = ring_bytes_digest(blob_view(&bytes));
+        machine_start(machine);
+    }
+    blob_free(&bytes);
+}
+
+/* What still travels ends, its machines being down. */
+static void empty_the_air(struct network *network)
+{
+    network->world->is_wrong = false;
+    while (network->world->count > 0) {
+        struct event *event = network->world->heap[1];
+
+        world_cancel(network->world, event);
+        if (event->happen == deliver)
+            event->happen(event);
+    }
+}
+
+void network_clear(struct network *network)
+{
+    for (unsigned i = 0; i < network->count; i++)
+        if (network->machines[i].is_up)
+            machine_crash(&network->machines[i]);
+    empty_the_air(network);
+    for (unsigned i = 0; i < network->count; i++)
+        for (unsigned j = 0; j < CELLS_MAX; j++) {
+            blob_free(&network->machines[i].cells[j].key);
+            blob_free(&network->machines[i].cells[j].record);
+        }
+    ring_free(network->ring);
+}

@@ -1,0 +1,80 @@
+/*
+ * machine - one simulated node: its env, its disk, its clock, its links.
+ *
+ * A machine crashes at any moment. What its disk had not synced is lost, or
+ * some of it is found again; what was under way there ends as it would end for
+ * whoever waits, while nothing of it reaches anybody else. So a crash leaves
+ * no memory behind, and the code under test does not know that it died.
+ *
+ * A message may be lost, its answer may be lost, either may come late, and a
+ * message may come twice, also long after its sender gave up.
+ */
+#ifndef KIST_TESTS_SIMULATOR_MACHINE_H
+#define KIST_TESTS_SIMULATOR_MACHINE_H
+
+#include "replication/seat.h"
+#include "tests/simulator/world.h"
+
+#define MACHINES_MAX 8
+#define CELLS_MAX    16 /* Keys that a machine's disk can hold. */
+
+/* Of all links and disks of a network. */
+struct weather {
+    unsigned lost_messages; /* Of 10,000. */
+    unsigned lost_answers;
+    unsigned doubled;
+    unsigned late;       /* Delayed by up to 3 s. */
+    uint64_t delay_us;   /* Up to so long otherwise. */
+    uint64_t sync_us;    /* Up to so long takes a sync. */
+    unsigned slow_syncs; /* Of 10,000: up to a second. */
+};
+
+/* A stored record: encoded, or empty. */
+struct cell {
+    struct blob key;
+    struct blob record;
+};
+
+struct machine {
+    struct env env; /* First: the code under test has this. */
+    struct seat seat;
+    struct network *network;
+    unsigned number;
+    bool is_up;
+    bool is_dying;     /* Within a crash. */
+    int64_t offset_ms; /* Of its wall clock. */
+    bool disk_is_full;
+
+    struct cell cells[CELLS_MAX]; /* Durable, and what reads find. */
+    uint64_t lease_ms;            /* Durable. */
+    struct write_back *queue;     /* Waits for the next sync, in order. */
+    struct write_back *syncing;   /* The sync under way has these. */
+    struct event sync;
+
+    struct flight *flights; /* Calls that are not done. */
+    struct alarm *alarms;   /* Timers that are set. */
+};
+
+struct network {
+    struct world *world;
+    struct weather weather;
+    unsigned count;
+    struct machine machines[MACHINES_MAX];
+    bool blocked[MACHINES_MAX][MACHINES_MAX]; /* From, to. */
+    struct ring *ring;
+    unsigned delivered, lost, crashes; /* Proof that faults had an effect. */
+};
+
+/* count machines, up, in a ring of one cluster with so many copies. */
+void network_init(struct network *network, struct world *world, unsigned count,
+                  unsigned copies);
+void network_clear(struct network *network); /* Crashes what is up. */
+
+void machine_crash(struct machine *machine);
+void machine_start(struct machine *machine);
+
+/* What a read of the disk finds now, or NULL; decoded into *out. */
+const struct record *machine_record(struct machine *machine, struct view key,
+                                    struct record *out);
+
+#endif

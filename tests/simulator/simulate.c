@@ -1,0 +1,244 @@
+/*
+ * Whole clusters in one thread, each from one seed: clients at work while
+ * messages and answers are lost, doubled and delayed, machines crash, links
+ * break in one direction, clocks jump and disks are full.
+ *
+ *     simulate [first [seeds]]      quiet; 1,000 seeds from 1 if not said
+ *     simulate -v seed              one seed, with its transcript
+ *
+ * The first seed that goes wrong is named, and does exactly the same again.
+ */
+#include "base/owner.h"
+#include "tests/simulator/clients.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORM_US 6000000 /* How long things go wrong. */
+#define CALM_US  5000000 /* For what is under way to end, timeouts included. */
+
+struct totals {
+    uint64_t fates[FATE_NOT_APPLIED + 1];
+    uint64_t superseded, refused, reads, reads_failed;
+    uint64_t crashes, delivered, lost;
+};
+
+/* What goes wrong, and when. */
+struct nemesis {
+    struct network *network;
+    struct event next;
+};
+
+static void break_or_mend_a_link(struct nemesis *nemesis)
+{
+    struct network *network = nemesis->network;
+    uint64_t from = world_below(network->world, network->count);
+    uint64_t to = world_below(network->world, network->count);
+
+    network->blocked[from][to] = from != to && !network->blocked[from][to];
+    world_say(network->world, "link %" PRIu64 " to %" PRIu64 " is %s", from, to,
+              network->blocked[from][to] ? "broken" : "whole");
+}
+
+static void mend_links(struct nemesis *nemesis)
+{
+    memset(nemesis->network->blocked, 0, sizeof(nemesis->network->blocked));
+    world_say(nemesis->network->world, "all links are whole");
+}
+
+static struct machine *victim_of(struct nemesis *nemesis)
+{
+    struct network *network = nemesis->network;
+
+    return &network->machines[world_below(network->world, network->count)];
+}
+
+static void crash_or_start(struct nemesis *nemesis)
+{
+    struct machine *machine = victim_of(nemesis);
+    struct world *world = nemesis->network->world;
+
+    if (machine->is_up) {
+        machine_crash(machine);
+        return;
+    }
+    /* A machine whose battery is empty may wake up long ago. */
+    if (world_chance(world, 2000))
+        machine->offset_ms -= (int64_t)world_below(world, 3600000);
+    machine_start(machine);
+}
+
+/* And with room on their disks. */
+static void start_all(struct nemesis *nemesis)
+{
+    struct network *network = nemesis->network;
+
+    for (unsigned i = 0; i < network->count; i++) {
+        network->machines[i].disk_is_full = false;
+        if (!network->machines[i].is_up)
+            machine_start(&network->machines[i]);
+    }
+}
+
+static void set_clock(struct nemesis *nemesis)
+{
+    struct machine *machine = victim_of(nemesis);
+    struct world *world = nemesis->network->world;
+
+    machine->offset_ms = (int64_t)world_below(world, 8000) - 4000;
+    world_say(world, "machine %u: its clock is off by %lld ms", machine->number,
+              (long long)machine->offset_ms);
+}
+
+static void fill_or_free_disk(struct nemesis *nemesis)
+{
+    struct machine *machine = victim_of(nemesis);
+
+    machine->disk_is_full = !machine->disk_is_full;
+    world_say(nemesis->network->world, "machine %u: its disk is %s",
+              machine->number, machine->disk_is_full ? "full" : "free");
+}
+
+static void strike(struct event *event)
+{
+    static void (*const deeds[])(struct nemesis * nemesis) = {
+        break_or_mend_a_link,
+        break_or_mend_a_link,
+        mend_links,
+        mend_links,
+        crash_or_start,
+        crash_or_start,
+        start_all,
+        start_all,
+        set_clock,
+        fill_or_free_disk,
+    };
+    struct nemesis *nemesis = OWNER(event, struct nemesis, next);
+    struct world *world = nemesis->network->world;
+
+    deeds[world_below(world, sizeof(deeds) / sizeof(deeds[0]))](nemesis);
+    world_plan(world, event, 20000 + world_below(world, 300000));
+}
+
+static void make_weather(struct network *network)
+{
+    struct world *world = network->world;
+
+    network->weather = (struct weather){
+        .lost_messages = (unsigned)world_below(world, 800),
+        .lost_answers = (unsigned)world_below(world, 800),
+        .doubled = (unsigned)world_below(world, 500),
+        .late = (unsigned)world_below(world, 200),
+        .delay_us = 100 + world_below(world, 20000),
+        .sync_us = 100 + world_below(world, 10000),
+        .slow_syncs = (unsigned)world_below(world, 300),
+    };
+}
+
+/* All faults end; the clocks stay as they are, as they may in life. */
+static void calm(struct nemesis *nemesis)
+{
+    struct network *network = nemesis->network;
+
+    world_cancel(network->world, &nemesis->next);
+    mend_links(nemesis);
+    network->weather = (struct weather){.delay_us = 1000, .sync_us = 1000};
+    start_all(nemesis);
+}
+
+static void count(struct totals *totals, const struct clients *clients)
+{
+    for (unsigned i = 0; i <= FATE_NOT_APPLIED; i++)
+        totals->fates[i] += clients->fates[i];
+    totals->superseded += clients->superseded;
+    totals->refused += clients->refused;
+    totals->reads += clients->reads;
+    totals->reads_failed += clients->reads_failed;
+    totals->crashes += clients->network->crashes;
+    totals->delivered += clients->network->delivered;
+    totals->lost += clients->network->lost;
+}
+
+static bool run(uint64_t seed, bool is_loud, struct totals *totals)
+{
+    struct world world;
+    struct network *network = calloc(1, sizeof(*network));
+    struct clients clients;
+    struct nemesis nemesis = {network, {.happen = strike}};
+    bool is_wrong;
+
+    if (network == NULL)
+        abort();
+    world_init(&world, seed, is_loud);
+    network_init(network, &world, 3 + (unsigned)world_below(&world, 3), 3);
+    make_weather(network);
+    clients_init(&clients, network);
+    world_plan(&world, &nemesis.next, 100000);
+    world_run(&world, STORM_US);
+
+    calm(&nemesis);
+    clients.are_tired = true;
+    world_run(&world, STORM_US + CALM_US);
+    if (!world.is_wrong) {
+        clients_read_all(&clients);
+        world_run(&world, STORM_US + 2 * CALM_US);
+        clients_check_copies(&clients);
+    }
+
+    is_wrong = world.is_wrong;
+    if (is_wrong)
+        printf("seed %" PRIu64 ": %s\n", seed, world.fault);
+    count(totals, &clients);
+    world.is_loud = false;
+    network_clear(network);
+    clients_clear(&clients);
+    world_clear(&world);
+    free(network);
+    return !is_wrong;
+}
+
+static void report(const struct totals *totals, uint64_t seeds)
+{
+    printf("%" PRIu64 " clusters: %" PRIu64 " writes acknowledged (%" PRIu64
+           " superseded), %" PRIu64 " unknown, %" PRIu64
+           " not applied, %" PRIu64 " reads (%" PRIu64 " failed), %" PRIu64
+           " refused at once; %" PRIu64 " crashes, %" PRIu64
+           " messages, %" PRIu64 " lost\n",
+           seeds, totals->fates[FATE_ACKED], totals->superseded,
+           totals->fates[FATE_UNKNOWN], totals->fates[FATE_NOT_APPLIED],
+           totals->reads, totals->reads_failed, totals->refused,
+           totals->crashes, totals->delivered, totals->lost);
+}
+
+/* Checks that met too few faults, or too little work, have shown nothing. */
+static bool is_void(const struct totals *totals, uint64_t seeds)
+{
+    return totals->fates[FATE_ACKED] < 30 * seeds ||
+           totals->reads < 30 * seeds || totals->crashes < 2 * seeds ||
+           totals->lost < 10 * seeds;
+}
+
+int main(int argc, char **argv)
+{
+    bool is_loud = argc == 3 && strcmp(argv[1], "-v") == 0;
+    uint64_t first = 1, seeds = 1000, wrong = 0;
+    struct totals totals = {0};
+
+    if (is_loud) {
+        first = strtoull(argv[2], NULL, 10);
+        seeds = 1;
+    } else {
+        first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+        seeds = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000;
+    }
+    for (uint64_t i = 0; i < seeds && wrong == 0; i++)
+        wrong += !run(first + i, is_loud, &totals);
+    report(&totals, seeds);
+    if (wrong == 0 && !is_loud && is_void(&totals, seeds)) {
+        puts("void: too little happened");
+        return 1;
+    }
+    return wrong != 0;
+}
