@@ -3,8 +3,9 @@
  *
  * With a key that nobody outside knows, nobody can prepare names that all fall
  * into one slot and make a table's cost quadratic. This is SipHash-1-3, the
- * variant that language runtimes use for their dictionaries. Never stored and
- * never sent: another process computes other numbers.
+ * variant that language runtimes use for their dictionaries. With the process'
+ * own key, what it gives is never stored and never sent: another process
+ * computes other numbers.
  */
 #ifndef KIST_BASE_SIPHASH_H
 #define KIST_BASE_SIPHASH_H
