@@ -13,6 +13,7 @@
 #ifndef KIST_REPLICATION_ENV_H
 #define KIST_REPLICATION_ENV_H
 
+#include "storage/bucket.h"
 #include "storage/engine.h"
 #include "storage/store.h"
 
@@ -73,6 +74,16 @@ struct env_lease {
     void *own; /* The env's. */
 };
 
+/*
+ * A part of the node's records: a partition of the ring, or one of its leaves.
+ */
+struct env_part {
+    unsigned partition;
+    unsigned leaf; /* ENV_ALL_LEAVES: the whole partition. */
+};
+
+#define ENV_ALL_LEAVES UINT16_MAX
+
 struct env_ops {
     uint64_t (*wall_ms)(struct env *env);
     uint64_t (*mono_ms)(struct env *env);
@@ -88,6 +99,19 @@ struct env_ops {
     enum kist_status (*get)(struct env *env, struct view key,
                             struct item *out_item);
     void (*apply)(struct env *env, struct env_apply *apply);
+
+    /* The sum of the records of a part, dead ones too (storage/bucket.h). */
+    struct bucket_sum (*sum)(struct env *env, struct env_part part);
+
+    /*
+     * Append the keys of a part and their versions to *out, as entries of a
+     * frame (replication/frame.h), by hash and then by key, from the first one
+     * behind `after` (empty: the first of all) on: at most FRAME_PAGE_MAX, and
+     * *out_count of them. Fewer than that: there are no more.
+     */
+    enum kist_status (*list)(struct env *env, struct env_part part,
+                             struct view after, struct blob *out,
+                             unsigned *out_count);
     void (*lease)(struct env *env, struct env_lease *lease);
 };
 

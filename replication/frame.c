@@ -49,7 +49,7 @@ void frame_seal(unsigned items, struct blob *out)
 
 static bool is_kind(unsigned kind)
 {
-    return kind == FRAME_PUSH || kind == FRAME_FETCH;
+    return kind >= FRAME_PUSH && kind <= FRAME_LIST;
 }
 
 enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
@@ -138,6 +138,36 @@ void frame_add_fetched(struct view key, const struct record *record,
         blob_append_u32(out, 0);
 }
 
+static void add_part(struct env_part part, struct blob *out)
+{
+    blob_append_u32(out, part.partition);
+    blob_append_u16(out, (uint16_t)part.leaf);
+}
+
+void frame_add_sums(struct env_part part, struct blob *out)
+{
+    add_part(part, out);
+}
+
+void frame_add_summed(struct bucket_sum sum, struct blob *out)
+{
+    blob_append_u64(out, sum.high);
+    blob_append_u64(out, sum.low);
+}
+
+void frame_add_list(struct env_part part, struct view after, struct blob *out)
+{
+    add_part(part, out);
+    frame_add_fetch(after, out);
+}
+
+void frame_add_entry(const struct frame_entry *entry, struct blob *out)
+{
+    frame_add_fetch(entry->key, out);
+    blob_append_u64(out, entry->version.hlc);
+    blob_append_u64(out, entry->version.incarnation);
+}
+
 /* Take size bytes off the front of *body. */
 static bool take(struct view *body, size_t size, struct view *out_part)
 {
@@ -168,7 +198,7 @@ enum kist_status frame_next_push(struct view *body, struct frame_push *out_push)
     struct frame_push push;
     struct view head, bytes;
 
-    if (!take(body, 2, &head) || (unsigned char)head.data[0] > FRAME_REPAIR ||
+    if (!take(body, 2, &head) || (unsigned char)head.data[0] > FRAME_EXCHANGE ||
         (unsigned char)head.data[1] > ENGINE_SYNC ||
         !take_key(body, &push.key) || !take_bytes(body, &bytes))
         return KIST_CORRUPT;
@@ -215,4 +245,57 @@ enum kist_status frame_next_fetched(struct view *body, struct view key,
     if (!*out_found)
         return bytes.size == 0 ? KIST_OK : KIST_CORRUPT;
     return record_decode(key, bytes, out_record);
+}
+
+static bool take_part(struct view *body, struct env_part *out_part)
+{
+    struct view part;
+
+    if (!take(body, 6, &part))
+        return false;
+    *out_part = (struct env_part){read_u32(part.data), read_u16(part.data + 4)};
+    return true;
+}
+
+enum kist_status frame_next_sums(struct view *body, struct env_part *out_part)
+{
+    return take_part(body, out_part) ? KIST_OK : KIST_CORRUPT;
+}
+
+enum kist_status frame_next_summed(struct view *body,
+                                   struct bucket_sum *out_sum)
+{
+    struct view sum;
+
+    if (!take(body, BUCKET_SUM_SIZE, &sum))
+        return KIST_CORRUPT;
+    *out_sum = (struct bucket_sum){read_u64(sum.data), read_u64(sum.data + 8)};
+    return KIST_OK;
+}
+
+enum kist_status frame_next_list(struct view *body, struct env_part *out_part,
+                                 struct view *out_after)
+{
+    struct view size;
+
+    /* Here, an empty key is one: the beginning. */
+    if (!take_part(body, out_part) || !take(body, 2, &size) ||
+        read_u16(size.data) > KEY_MAX ||
+        !take(body, read_u16(size.data), out_after))
+        return KIST_CORRUPT;
+    return KIST_OK;
+}
+
+enum kist_status frame_next_entry(struct view *body,
+                                  struct frame_entry *out_entry)
+{
+    struct frame_entry entry;
+    struct view version;
+
+    if (!take_key(body, &entry.key) || !take(body, 16, &version))
+        return KIST_CORRUPT;
+    entry.version =
+        (struct version){read_u64(version.data), read_u64(version.data + 8)};
+    *out_entry = entry;
+    return KIST_OK;
 }

@@ -19,19 +19,25 @@
  *   pushed (answer) result (1) replaced (1) winner's version (16)
  *   fetch           key size (2) key
  *   fetched         found (1) record size (4) record
+ *   sums            partition (4) leaf (2)
+ *   summed          sum (16)
+ *   list            partition (4) leaf (2) key size (2) key to go on behind
+ *   listed          an entry each: key size (2) key version (16)
  */
 #ifndef KIST_REPLICATION_FRAME_H
 #define KIST_REPLICATION_FRAME_H
 
-#include "storage/engine.h"
-#include "storage/record.h"
+#include "replication/env.h"
 
 #define FRAME_HEAD_SIZE 64
 #define FRAME_ITEMS_MAX 1024
+#define FRAME_PAGE_MAX  64 /* Entries of a list. */
 
 enum frame_kind {
     FRAME_PUSH = 1,
     FRAME_FETCH = 2,
+    FRAME_SUMS = 3,
+    FRAME_LIST = 4, /* One item; the answer has one for each entry. */
 };
 
 enum frame_status {
@@ -72,8 +78,9 @@ KIST_CHECKED enum kist_status frame_decode(struct view bytes,
 
 /* Why a record is sent: what is refused differs. */
 enum frame_source {
-    FRAME_CLIENT, /* A client's write, right now. */
-    FRAME_REPAIR, /* A reader found the receiver behind. */
+    FRAME_CLIENT,   /* A client's write, right now. */
+    FRAME_REPAIR,   /* A reader found the receiver behind. */
+    FRAME_EXCHANGE, /* Another owner did, comparing. */
 };
 
 struct frame_push {
@@ -101,6 +108,17 @@ void frame_add_fetch(struct view key, struct blob *out);
 void frame_add_fetched(struct view key, const struct record *record,
                        struct blob *out); /* NULL: there is none. */
 
+void frame_add_sums(struct env_part part, struct blob *out);
+void frame_add_summed(struct bucket_sum sum, struct blob *out);
+void frame_add_list(struct env_part part, struct view after, struct blob *out);
+
+struct frame_entry {
+    struct view key;
+    struct version version;
+};
+
+void frame_add_entry(const struct frame_entry *entry, struct blob *out);
+
 /*
  * The item at the front of *body, which is then behind it. Views are borrowed.
  * KIST_CORRUPT: it is cut short, or says what cannot be; a record is checked
@@ -116,5 +134,14 @@ KIST_CHECKED enum kist_status frame_next_fetched(struct view *body,
                                                  struct view key,
                                                  bool *out_found,
                                                  struct record *out_record);
+KIST_CHECKED enum kist_status frame_next_sums(struct view *body,
+                                              struct env_part *out_part);
+KIST_CHECKED enum kist_status frame_next_summed(struct view *body,
+                                                struct bucket_sum *out_sum);
+KIST_CHECKED enum kist_status frame_next_list(struct view *body,
+                                              struct env_part *out_part,
+                                              struct view *out_after);
+KIST_CHECKED enum kist_status frame_next_entry(struct view *body,
+                                               struct frame_entry *out_entry);
 
 #endif

@@ -189,6 +189,7 @@ static void on_pushed(struct env_call *call, enum env_outcome outcome,
         frame_next_pushed(&frame.body, &pushed) == KIST_OK &&
         pushed.result == FRAME_DURABLE)
         vote->state = READ_HOLDS;
+    vote->read->repaired += vote->state == READ_HOLDS;
     vote->read->out--;
     step(vote->read);
 }
@@ -199,6 +200,7 @@ static void on_applied(struct env_apply *apply)
         OWNER(apply, struct quorum_read_vote, apply);
 
     vote->state = apply->status == KIST_OK ? READ_HOLDS : READ_FAILED;
+    vote->read->repaired += vote->state == READ_HOLDS;
     vote->read->out--;
     step(vote->read);
 }
@@ -371,7 +373,7 @@ enum kist_status quorum_read_start(struct quorum_read *read, struct seat *seat)
     read->found = read->is_chosen = read->is_answered = false;
     read->outcome = QUORUM_READ_DONE;
     read->winner = BLOB_EMPTY;
-    read->out = 0;
+    read->out = read->repaired = 0;
     read->deadline.fire = on_deadline;
     read->hedge.fire = on_hedge;
     seat->env->ops->timer_set(seat->env, &read->deadline, read->timeout_ms);

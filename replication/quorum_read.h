@@ -62,6 +62,7 @@ struct quorum_read {
     bool found;           /* There is a record; it may be dead. */
     struct record record; /* Valid until ended returns. */
     unsigned answers;     /* Different owners that said what they have. */
+    unsigned repaired;    /* When ended: those that got the winner of us. */
 
     /* Its own. */
     struct seat *seat;

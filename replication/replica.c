@@ -110,6 +110,57 @@ static void fetch(struct seat *seat, const struct frame *frame,
     send_answer(caller, frame->items, &answer);
 }
 
+/* Comparing: what an owner has of a partition. */
+
+static bool is_mine(const struct seat *seat, struct env_part part)
+{
+    return part.partition < ring_partitions(seat->ring) &&
+           (part.leaf < RING_LEAVES || part.leaf == ENV_ALL_LEAVES) &&
+           ring_is_owner(seat->ring, part.partition, seat->env->self);
+}
+
+static void sums(struct seat *seat, const struct frame *frame,
+                 struct replica_caller *caller)
+{
+    struct blob answer = BLOB_EMPTY;
+    struct view body = frame->body;
+    struct env_part part;
+
+    begin_answer(seat, frame, FRAME_OK, &answer);
+    for (unsigned i = 0; i < frame->items; i++) {
+        if (frame_next_sums(&body, &part) != KIST_OK || !is_mine(seat, part)) {
+            blob_free(&answer);
+            refuse(seat, frame, FRAME_BAD, caller);
+            return;
+        }
+        frame_add_summed(seat->env->ops->sum(seat->env, part), &answer);
+    }
+    send_answer(caller, frame->items, &answer);
+}
+
+static void list(struct seat *seat, const struct frame *frame,
+                 struct replica_caller *caller)
+{
+    struct blob answer = BLOB_EMPTY;
+    struct view body = frame->body, after;
+    struct env_part part;
+    unsigned count;
+
+    if (frame_next_list(&body, &part, &after) != KIST_OK ||
+        !is_mine(seat, part)) {
+        refuse(seat, frame, FRAME_BAD, caller);
+        return;
+    }
+    begin_answer(seat, frame, FRAME_OK, &answer);
+    if (seat->env->ops->list(seat->env, part, after, &answer, &count) ==
+        KIST_OK) {
+        send_answer(caller, count, &answer);
+        return;
+    }
+    blob_free(&answer);
+    refuse(seat, frame, FRAME_BUSY, caller);
+}
+
 /* Pushing: answered when the store is done. */
 
 static void finish(struct replica_job *job)
@@ -150,6 +201,7 @@ static bool is_believable(struct seat *seat, const struct frame_push *push)
 
 static enum kist_status take_items(struct replica_job *job)
 {
+    const struct seat *seat = job->seat;
     struct view body = job->frame.body;
 
     for (unsigned i = 0; i < job->frame.items; i++) {
@@ -161,7 +213,9 @@ static enum kist_status take_items(struct replica_job *job)
             return status;
         item->job = job;
         item->result.result = FRAME_REFUSED;
-        if (!is_believable(job->seat, &push))
+        if (!is_believable(job->seat, &push) ||
+            !ring_is_owner(seat->ring, ring_partition_of(seat->ring, push.key),
+                           seat->env->self))
             continue;
         item->apply = (struct env_apply){.key = push.key,
                                          .record = push.record,
@@ -230,6 +284,12 @@ void replica_receive(struct seat *seat, struct view message,
         break;
     case FRAME_FETCH:
         fetch(seat, &frame, caller);
+        break;
+    case FRAME_SUMS:
+        sums(seat, &frame, caller);
+        break;
+    case FRAME_LIST:
+        list(seat, &frame, caller);
         break;
     }
 }

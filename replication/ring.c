@@ -122,6 +122,11 @@ unsigned ring_partition_of(const struct ring *ring, struct view key)
     return (unsigned)(ring_hash(key) >> 1 >> (63 - ring->bits));
 }
 
+unsigned ring_leaf_of(const struct ring *ring, struct view key)
+{
+    return (unsigned)(ring_hash(key) << ring->bits >> 58);
+}
+
 const uint16_t *ring_owners_of(const struct ring *ring, unsigned partition)
 {
     assert(partition < ring_partitions(ring));
@@ -162,6 +167,19 @@ int ring_find_incarnation(const struct ring *ring, uint64_t incarnation)
         if (ring->members[i].incarnation == incarnation)
             return (int)i;
     return -1;
+}
+
+bool ring_is_owner(const struct ring *ring, unsigned partition,
+                   uint64_t incarnation)
+{
+    const uint16_t *now = ring_owners_of(ring, partition);
+    const uint16_t *next = ring_next_of(ring, partition);
+
+    for (unsigned i = 0; i < ring->copies; i++)
+        if (ring->members[now[i]].incarnation == incarnation ||
+            ring->members[next[i]].incarnation == incarnation)
+            return true;
+    return false;
 }
 
 /* Owners that exist, are different, and may stand in this table. */

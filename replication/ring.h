@@ -25,6 +25,7 @@
 
 #define RING_BITS_MAX    16
 #define RING_BITS        12 /* 4,096 partitions: docs/ring.md says why. */
+#define RING_LEAVES      64 /* Parts of a partition that are compared. */
 #define RING_COPIES_MAX  7
 #define RING_MEMBERS_MAX 4096
 #define RING_NAME_MAX    63
@@ -71,6 +72,9 @@ void ring_free(struct ring *ring); /* Takes NULL. */
 unsigned ring_partitions(const struct ring *ring);
 unsigned ring_partition_of(const struct ring *ring, struct view key);
 
+/* The bits of the hash behind those of the partition: below RING_LEAVES. */
+unsigned ring_leaf_of(const struct ring *ring, struct view key);
+
 /* ring->copies numbers of members, the preferred first. */
 const uint16_t *ring_owners_of(const struct ring *ring, unsigned partition);
 
@@ -80,6 +84,10 @@ const uint16_t *ring_next_of(const struct ring *ring, unsigned partition);
 /* The member's number, or -1. */
 int ring_find(const struct ring *ring, struct view name);
 int ring_find_incarnation(const struct ring *ring, uint64_t incarnation);
+
+/* Whether this member owns the partition now, or will. */
+bool ring_is_owner(const struct ring *ring, unsigned partition,
+                   uint64_t incarnation);
 
 /* What is wrong with the tables, or NULL: for rings that come from outside. */
 const char *ring_fault(const struct ring *ring);

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SEEDS = "3000"
+SEEDS = "1000"
 
 # name, file, what is there, what takes its place.
 MUTATIONS = [
@@ -61,6 +61,20 @@ MUTATIONS = [
      "vote->state = READ_REPAIRING;",
      "vote->state = READ_REPAIRING;\n"
      "    push.record.version.hlc++;"),
+    ("nothing is compared", "replication/anti_entropy.c",
+     "if (!entropy->is_stopped)", "if (false)"),
+    ("a comparison brings the older record", "replication/exchange.c",
+     "-side : version_compare(a->version, b->version);",
+     "-side : version_compare(b->version, a->version);"),
+    ("a compared record is stamped anew", "replication/exchange.c",
+     "wanted->exchange = exchange;",
+     "wanted->exchange = exchange;\n    record.version.hlc++;"),
+    ("only whole partitions that one lacks are compared",
+     "replication/exchange.c",
+     "*out_differs = !bucket_sum_equal(there, env->ops->sum(env, part));",
+     "*out_differs = bucket_sum_equal(there, (struct bucket_sum){0}) !=\n"
+     "        bucket_sum_equal(env->ops->sum(env, part),\n"
+     "                         (struct bucket_sum){0});"),
     ("Kist-After is not looked at", "replication/quorum_read.c",
      "return read->answers >= read->n - read->w + 1;", "return true;"),
     ("the clock's lease is forgotten by a restart",

@@ -292,13 +292,20 @@ static void read_answered(struct quorum_read *read)
         check_read(operation);
     else
         clients->reads_failed++;
+    world_expect(
+        clients->world,
+        operation->session != NULL || read->outcome == QUORUM_READ_DONE,
+        "%s: all is well, and a read fails", key_at(operation->key).data);
     if (operation->session != NULL)
         rest(operation->session);
 }
 
 static void read_ended(struct quorum_read *read)
 {
-    operation_free(OWNER(read, struct operation, read));
+    struct operation *operation = OWNER(read, struct operation, read);
+
+    operation->clients->repaired += read->repaired;
+    operation_free(operation);
 }
 
 static enum kist_status begin_read(struct operation *operation,
@@ -380,25 +387,38 @@ void clients_read_all(struct clients *clients)
         }
 }
 
+static void check_copy(struct clients *clients, unsigned key,
+                       struct machine *owner, const struct cell *first)
+{
+    const struct cell *cell = machine_cell(owner, key_at(key));
+    struct record record = {0};
+    bool found = machine_record(owner, key_at(key), &record) != NULL;
+
+    world_expect(clients->world,
+                 version_compare(record.version, clients->known[key]) >= 0,
+                 "%s: machine %u has %lx-%lx, %lx-%lx was acknowledged",
+                 key_at(key).data, owner->number, record.version.hlc,
+                 record.version.incarnation, clients->known[key].hlc,
+                 clients->known[key].incarnation);
+    world_expect(clients->world, !found || was_written(clients, key, &record),
+                 "%s: machine %u has what was never written", key_at(key).data,
+                 owner->number);
+    world_expect(
+        clients->world,
+        view_equal(blob_view(&cell->record), blob_view(&first->record)),
+        "%s: machine %u has another record than the first owner",
+        key_at(key).data, owner->number);
+}
+
 void clients_check_copies(struct clients *clients)
 {
     world_expect(clients->world, clients->busy == 0,
                  "%u operations never ended", clients->busy);
-    for (unsigned key = 0; key < KEYS; key++)
-        for (unsigned i = 0; i < copies_of(clients); i++) {
-            struct machine *owner = owner_at(clients, key, i);
-            struct record record = {0};
-            bool found = machine_record(owner, key_at(key), &record) != NULL;
+    for (unsigned key = 0; key < KEYS; key++) {
+        const struct cell *first =
+            machine_cell(owner_at(clients, key, 0), key_at(key));
 
-            world_expect(clients->world,
-                         version_equal(record.version, clients->known[key]),
-                         "%s: machine %u has %lx-%lx, not %lx-%lx",
-                         key_at(key).data, owner->number, record.version.hlc,
-                         record.version.incarnation, clients->known[key].hlc,
-                         clients->known[key].incarnation);
-            world_expect(clients->world,
-                         !found || was_written(clients, key, &record),
-                         "%s: machine %u has what was never written",
-                         key_at(key).data, owner->number);
-        }
+        for (unsigned i = 0; i < copies_of(clients); i++)
+            check_copy(clients, key, owner_at(clients, key, i), first);
+    }
 }

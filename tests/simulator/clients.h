@@ -58,18 +58,20 @@ struct clients {
 
     /* How much happened at all. */
     unsigned fates[FATE_NOT_APPLIED + 1];
-    unsigned superseded, refused, reads, reads_failed;
+    unsigned superseded, refused, reads, reads_failed, repaired;
 };
 
 void clients_init(struct clients *clients, struct network *network);
 void clients_clear(struct clients *clients);
 
 /*
- * When all is well again and nothing is under way: read each key from all
- * owners, by way of every machine. Then every owner has the same bytes, and
- * nothing that was acknowledged is missing.
+ * When all is well again and nothing is under way, and comparisons had the time
+ * that they are promised to need: every owner has the same bytes, and nothing
+ * that was acknowledged is missing.
  */
-void clients_read_all(struct clients *clients);
 void clients_check_copies(struct clients *clients);
+
+/* Read each key from all owners, by way of every machine: all must answer. */
+void clients_read_all(struct clients *clients);
 
 #endif

@@ -114,13 +114,15 @@ struct write_back {
     struct env_lease *lease;
 };
 
-static struct cell *cell_of(struct machine *machine, struct view key)
+struct cell *machine_cell(struct machine *machine, struct view key)
 {
     for (unsigned i = 0; i < CELLS_MAX; i++) {
         struct cell *cell = &machine->cells[i];
 
-        if (cell->key.size == 0)
+        if (cell->key.size == 0) {
             blob_append(&cell->key, key);
+            cell->hash = ring_hash(key);
+        }
         if (view_equal(blob_view(&cell->key), key))
             return cell;
     }
@@ -130,7 +132,7 @@ static struct cell *cell_of(struct machine *machine, struct view key)
 const struct record *machine_record(struct machine *machine, struct view key,
                                     struct record *out)
 {
-    struct cell *cell = cell_of(machine, key);
+    struct cell *cell = machine_cell(machine, key);
 
     if (cell->record.size == 0)
         return NULL;
@@ -143,7 +145,7 @@ static enum kist_status get(struct env *env, struct view key,
                             struct item *out_item)
 {
     struct machine *machine = of_env(env);
-    struct cell *cell = cell_of(machine, key);
+    struct cell *cell = machine_cell(machine, key);
     struct blob copy = BLOB_EMPTY;
     struct item item;
 
@@ -157,10 +159,87 @@ static enum kist_status get(struct env *env, struct view key,
     return KIST_OK;
 }
 
+/* Comparing. */
+
+static bool is_part(const struct machine *machine, const struct cell *cell,
+                    struct env_part part)
+{
+    unsigned bits = machine->network->ring->bits;
+
+    return cell->record.size > 0 &&
+           cell->hash >> (64 - bits) == part.partition &&
+           (part.leaf == ENV_ALL_LEAVES ||
+            cell->hash << bits >> 58 == part.leaf);
+}
+
+static struct bucket_sum sum(struct env *env, struct env_part part)
+{
+    struct machine *machine = of_env(env);
+    struct bucket_sum sum = {0};
+
+    for (unsigned i = 0; i < CELLS_MAX && machine->cells[i].key.size > 0; i++) {
+        struct cell *cell = &machine->cells[i];
+        struct record record;
+
+        if (!is_part(machine, cell, part))
+            continue;
+        machine_record(machine, blob_view(&cell->key), &record);
+        bucket_add(&sum, &machine->network->secret, blob_view(&cell->key),
+                   &record);
+    }
+    return sum;
+}
+
+static int by_place(struct view a, struct view b)
+{
+    uint64_t x = ring_hash(a), y = ring_hash(b);
+
+    return x != y ? (x < y ? -1 : 1) : view_compare(a, b);
+}
+
+/* The first key of the part behind `after`; small, so simply looked for. */
+static const struct cell *next_cell(const struct machine *machine,
+                                    struct env_part part, struct view after)
+{
+    const struct cell *best = NULL;
+
+    for (unsigned i = 0; i < CELLS_MAX && machine->cells[i].key.size > 0; i++) {
+        const struct cell *cell = &machine->cells[i];
+        struct view key = blob_view(&cell->key);
+
+        if (is_part(machine, cell, part) &&
+            (after.size == 0 || by_place(key, after) > 0) &&
+            (best == NULL || by_place(key, blob_view(&best->key)) < 0))
+            best = cell;
+    }
+    return best;
+}
+
+static enum kist_status list(struct env *env, struct env_part part,
+                             struct view after, struct blob *out,
+                             unsigned *out_count)
+{
+    struct machine *machine = of_env(env);
+    const struct cell *cell;
+    unsigned count = 0;
+
+    while (count < FRAME_PAGE_MAX &&
+           (cell = next_cell(machine, part, after)) != NULL) {
+        struct record record;
+
+        after = blob_view(&cell->key);
+        machine_record(machine, after, &record);
+        frame_add_entry(&(struct frame_entry){after, record.version}, out);
+        count++;
+    }
+    *out_count = count;
+    return KIST_OK;
+}
+
 /* What a commit does with a record that comes from anywhere. */
 static void keep_newer(struct machine *machine, struct env_apply *apply)
 {
-    struct cell *cell = cell_of(machine, apply->key);
+    struct cell *cell = machine_cell(machine, apply->key);
     struct record stored;
     bool has = machine_record(machine, apply->key, &stored) != NULL;
 
@@ -442,6 +521,8 @@ static const struct env_ops ops = {
     .send = send,
     .get = get,
     .apply = apply,
+    .sum = sum,
+    .list = list,
     .lease = lease,
 };
 
@@ -500,6 +581,7 @@ void machine_crash(struct machine *machine)
     machine->is_dying = true;
     world_cancel(world, &machine->sync);
     timer_stop(&machine->env, &machine->seat.clock.tick);
+    anti_entropy_stop(&machine->entropy);
     tear(machine, machine->syncing);
     drain(machine);
     machine->is_dying = false;
@@ -512,6 +594,11 @@ void machine_start(struct machine *machine)
               machine->number, (long long)machine->offset_ms);
     machine->is_up = true;
     timekeeper_start(&machine->seat.clock, &machine->env, machine->lease_ms);
+    machine->entropy.seat = &machine->seat; /* Its counts go on. */
+    machine->entropy.period_ms = ROUND_MS;
+    machine->entropy.timeout_ms = 400;
+    machine->entropy.settle_ms = 100;
+    anti_entropy_start(&machine->entropy);
 }
 
 static void make_ring(struct network *network, unsigned copies)
@@ -520,7 +607,7 @@ static void make_ring(struct network *network, unsigned copies)
                                                     "e", "f", "g", "h"};
     struct ring_member members[MACHINES_MAX] = {0};
     struct ring shape = {.cluster = network->world->seed + 1,
-                         .bits = 6,
+                         .bits = 4, /* Some keys share a partition. */
                          .copies = copies,
                          .member_count = network->count,
                          .members = members};
@@ -542,6 +629,7 @@ void network_init(struct network *network, struct world *world, unsigned count,
     network->world = world;
     network->count = count;
     make_ring(network, copies);
+    network->secret = bucket_secret_of(network->ring->cluster);
     ring_bytes_encode(network->ring, &bytes);
     for (unsigned i = 0; i < count; i++) {
         struct machine *machine = &network->machines[i];

@@ -12,11 +12,11 @@
 #ifndef KIST_TESTS_SIMULATOR_MACHINE_H
 #define KIST_TESTS_SIMULATOR_MACHINE_H
 
-#include "replication/seat.h"
+#include "replication/anti_entropy.h"
 #include "tests/simulator/world.h"
 
 #define MACHINES_MAX 8
-#define CELLS_MAX    16 /* Keys that a machine's disk can hold. */
+#define CELLS_MAX    256 /* Keys that a machine's disk can hold. */
 
 /* Of all links and disks of a network. */
 struct weather {
@@ -32,12 +32,14 @@ struct weather {
 /* A stored record: encoded, or empty. */
 struct cell {
     struct blob key;
+    uint64_t hash; /* The ring's, of the key. */
     struct blob record;
 };
 
 struct machine {
     struct env env; /* First: the code under test has this. */
     struct seat seat;
+    struct anti_entropy entropy;
     struct network *network;
     unsigned number;
     bool is_up;
@@ -55,6 +57,9 @@ struct machine {
     struct alarm *alarms;   /* Timers that are set. */
 };
 
+/* A round of comparisons with all peers takes about so long. */
+#define ROUND_MS 500
+
 struct network {
     struct world *world;
     struct weather weather;
@@ -62,6 +67,7 @@ struct network {
     struct machine machines[MACHINES_MAX];
     bool blocked[MACHINES_MAX][MACHINES_MAX]; /* From, to. */
     struct ring *ring;
+    struct bucket_secret secret;
     unsigned delivered, lost, crashes; /* Proof that faults had an effect. */
 };
 
@@ -72,6 +78,9 @@ void network_clear(struct network *network); /* Crashes what is up. */
 
 void machine_crash(struct machine *machine);
 void machine_start(struct machine *machine);
+
+/* Where a key is on the disk. */
+struct cell *machine_cell(struct machine *machine, struct view key);
 
 /* What a read of the disk finds now, or NULL; decoded into *out. */
 const struct record *machine_record(struct machine *machine, struct view key,

@@ -1,0 +1,45 @@
+/*
+ * anti_entropy - a node compares itself with each of its peers, for ever.
+ *
+ * Nothing else brings copies together for sure: hints and repairs are quicker
+ * and may be lost. One exchange runs at a time, with one peer after the other,
+ * so two rounds without failures are the bound within which copies are the
+ * same, and twice the period of a round is what that takes.
+ */
+#ifndef KIST_REPLICATION_ANTI_ENTROPY_H
+#define KIST_REPLICATION_ANTI_ENTROPY_H
+
+#include "base/metric.h"
+#include "replication/exchange.h"
+
+struct anti_entropy_stats {
+    struct counter exchanges;
+    struct counter failures;
+    struct counter leaves;  /* That differed. */
+    struct counter fetched; /* Records that were missing here. */
+    struct counter pushed;  /* Records that were missing there. */
+};
+
+struct anti_entropy {
+    /* Set by the caller. */
+    struct seat *seat;  /* Kept. */
+    uint64_t period_ms; /* Of a round: one exchange with each peer. */
+    uint64_t timeout_ms;
+    uint64_t settle_ms;
+
+    struct anti_entropy_stats stats;
+
+    /* Its own. */
+    struct env_timer timer;
+    struct exchange exchange;
+    unsigned turn; /* The member that is next. */
+    bool is_busy;
+    bool is_stopped;
+};
+
+void anti_entropy_start(struct anti_entropy *entropy);
+
+/* Begins nothing more; an exchange that runs ends by itself. */
+void anti_entropy_stop(struct anti_entropy *entropy);
+
+#endif

@@ -1,0 +1,204 @@
+#include "base/owner.h"
+#include "replication/exchange.h"
+#include "tests/simulator/machine.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct world world;
+static struct network network;
+
+struct run {
+    struct exchange exchange;
+    unsigned done;
+};
+
+static void set_up(void)
+{
+    world_init(&world, 3, false);
+    network_init(&network, &world, 2, 2);
+    network.weather = (struct weather){.delay_us = 500, .sync_us = 500};
+    for (unsigned i = 0; i < 2; i++)
+        anti_entropy_stop(&network.machines[i].entropy);
+}
+
+static void tear_down(void)
+{
+    network_clear(&network);
+    world_clear(&world);
+}
+
+TestSuite(exchange, .init = set_up, .fini = tear_down, .timeout = 20);
+
+static void store(unsigned machine, const char *key, uint64_t version,
+                  bool tombstone)
+{
+    struct cell *cell = machine_cell(&network.machines[machine], view_of(key));
+    struct record record = {.version = {version << 16, machine + 1},
+                            .tombstone = tombstone};
+
+    if (!tombstone)
+        record.value = view_of(key);
+    blob_clear(&cell->record);
+    record_encode(view_of(key), &record, &cell->record);
+}
+
+/* The n-th key whose hash begins like the first one's: all in one leaf. */
+static void key_in_leaf(unsigned n, char out_key[16])
+{
+    const struct ring *ring = network.ring;
+
+    for (unsigned i = 0;; i++) {
+        struct view key;
+
+        snprintf(out_key, 16, "%u", i);
+        key = view_of(out_key);
+        if (ring_partition_of(ring, key) == 3 && ring_leaf_of(ring, key) == 9 &&
+            n-- == 0)
+            return;
+    }
+}
+
+static void on_done(struct exchange *exchange)
+{
+    OWNER(exchange, struct run, exchange)->done++;
+}
+
+static struct exchange *exchanged(struct run *run)
+{
+    *run = (struct run){.exchange = {.peer = network.machines[1].env.self,
+                                     .timeout_ms = 400,
+                                     .settle_ms = 100,
+                                     .done = on_done}};
+    cr_assert_eq(exchange_start(&run->exchange, &network.machines[0].seat),
+                 KIST_OK);
+    cr_expect(eq(uint, run->done, 0), "called back within the start");
+    world_run(&world, world.now_us + 5000000);
+    cr_assert(eq(uint, run->done, 1));
+    return &run->exchange;
+}
+
+static void expect_same(void)
+{
+    for (unsigned i = 0; i < CELLS_MAX; i++) {
+        struct cell *here = &network.machines[0].cells[i];
+        struct cell *there;
+
+        if (here->key.size == 0)
+            break;
+        there = machine_cell(&network.machines[1], blob_view(&here->key));
+        cr_expect(
+            view_equal(blob_view(&here->record), blob_view(&there->record)),
+            "key %.*s", (int)here->key.size, here->key.data);
+    }
+}
+
+Test(exchange, owners_that_have_the_same_send_no_records)
+{
+    struct run run;
+
+    for (unsigned i = 0; i < 20; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "key %u", i);
+        store(0, key, 5, false);
+        store(1, key, 5, false);
+        machine_cell(&network.machines[1], view_of(key))->record.size = 0;
+        blob_append(
+            &machine_cell(&network.machines[1], view_of(key))->record,
+            blob_view(
+                &machine_cell(&network.machines[0], view_of(key))->record));
+    }
+    exchanged(&run);
+    cr_expect_eq(run.exchange.status, KIST_OK);
+    cr_expect(eq(uint, run.exchange.compared, 16));
+    cr_expect(eq(uint, run.exchange.differed, 0));
+    cr_expect(eq(uint, run.exchange.fetched + run.exchange.pushed, 0));
+}
+
+Test(exchange, each_side_gets_what_the_other_has_newer)
+{
+    struct run run;
+
+    store(0, "here only", 5, false);
+    store(1, "there only", 5, false);
+    store(0, "newer here", 6, false);
+    store(1, "newer here", 5, false);
+    store(0, "deleted there", 5, false);
+    store(1, "deleted there", 6, true);
+    exchanged(&run);
+    cr_expect_eq(run.exchange.status, KIST_OK);
+    cr_expect(eq(uint, run.exchange.fetched, 2));
+    cr_expect(eq(uint, run.exchange.pushed, 2));
+    expect_same();
+}
+
+/* Pages that end at different keys, on either side, and one side alone. */
+Test(exchange, a_leaf_of_several_pages_is_compared_whole)
+{
+    char key[16];
+    struct run run;
+
+    for (unsigned i = 0; i < 230; i++) {
+        key_in_leaf(i, key);
+        if (i % 3 != 0)
+            store(0, key, 5, false);
+        if (i % 5 != 0 && i < 180)
+            store(1, key, 5 + i % 2, i % 7 == 0);
+    }
+    exchanged(&run);
+    cr_expect_eq(run.exchange.status, KIST_OK);
+    cr_expect(eq(uint, run.exchange.differed, 1));
+    cr_expect(gt(uint, run.exchange.fetched, 64));
+    cr_expect(gt(uint, run.exchange.pushed, 32));
+    expect_same();
+}
+
+Test(exchange, what_catches_up_while_it_waits_is_not_listed)
+{
+    struct run run = {0};
+
+    store(0, "late", 5, false);
+    run.exchange = (struct exchange){.peer = network.machines[1].env.self,
+                                     .timeout_ms = 400,
+                                     .settle_ms = 100,
+                                     .done = on_done};
+    cr_assert_eq(exchange_start(&run.exchange, &network.machines[0].seat),
+                 KIST_OK);
+    world_run(&world, world.now_us + 50000);
+    cr_assert_eq(run.exchange.state, EXCHANGE_SETTLING);
+    machine_cell(&network.machines[1], view_of("late"));
+    blob_append(
+        &machine_cell(&network.machines[1], view_of("late"))->record,
+        blob_view(
+            &machine_cell(&network.machines[0], view_of("late"))->record));
+    world_run(&world, world.now_us + 500000);
+    cr_expect(eq(uint, run.done, 1));
+    cr_expect(eq(uint, run.exchange.differed, 0));
+}
+
+Test(exchange, a_peer_that_is_down_ends_it)
+{
+    struct run run;
+
+    machine_crash(&network.machines[1]);
+    cr_expect_eq(exchanged(&run)->status, KIST_IO);
+    machine_start(&network.machines[1]);
+    anti_entropy_stop(&network.machines[1].entropy);
+    cr_expect_eq(exchanged(&run)->status, KIST_OK);
+}
+
+Test(exchange, a_full_disk_there_ends_it_and_keeps_what_came)
+{
+    struct run run;
+
+    store(0, "here", 5, false);
+    store(1, "there", 5, false);
+    network.machines[1].disk_is_full = true;
+    cr_expect_eq(exchanged(&run)->status, KIST_READ_ONLY);
+    network.machines[1].disk_is_full = false;
+    cr_expect_eq(exchanged(&run)->status, KIST_OK);
+    expect_same();
+}
