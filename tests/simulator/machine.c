@@ -582,10 +582,21 @@ void machine_crash(struct machine *machine)
     world_cancel(world, &machine->sync);
     timer_stop(&machine->env, &machine->seat.clock.tick);
     anti_entropy_stop(&machine->entropy);
+    hints_stop(&machine->hints);
     tear(machine, machine->syncing);
     drain(machine);
+    hints_clear(&machine->hints);
     machine->is_dying = false;
     machine->is_up = false;
+}
+
+static void on_missed(void *ctx, uint64_t incarnation, struct view key,
+                      const struct record *record)
+{
+    struct machine *machine = ctx;
+
+    if (incarnation != machine->env.self)
+        hints_add(&machine->hints, incarnation, key, record);
 }
 
 void machine_start(struct machine *machine)
@@ -599,6 +610,13 @@ void machine_start(struct machine *machine)
     machine->entropy.timeout_ms = 400;
     machine->entropy.settle_ms = 100;
     anti_entropy_start(&machine->entropy);
+    machine->hints.seat = &machine->seat;
+    machine->hints.limit_bytes = 4000;
+    machine->hints.age_ms = 3000;
+    machine->hints.timeout_ms = 400;
+    machine->hints.retry_ms = 50;
+    machine->seat.ctx = machine;
+    machine->seat.missed = on_missed;
 }
 
 static void make_ring(struct network *network, unsigned copies)

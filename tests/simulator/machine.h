@@ -13,6 +13,7 @@
 #define KIST_TESTS_SIMULATOR_MACHINE_H
 
 #include "replication/anti_entropy.h"
+#include "replication/hints.h"
 #include "tests/simulator/world.h"
 
 #define MACHINES_MAX 8
@@ -40,6 +41,7 @@ struct machine {
     struct env env; /* First: the code under test has this. */
     struct seat seat;
     struct anti_entropy entropy;
+    struct hints hints;
     struct network *network;
     unsigned number;
     bool is_up;

@@ -24,7 +24,8 @@
 
 struct totals {
     uint64_t fates[FATE_NOT_APPLIED + 1];
-    uint64_t superseded, refused, reads, reads_failed, repaired, compared;
+    uint64_t superseded, refused, reads, reads_failed, repaired, compared,
+        hinted;
     uint64_t crashes, delivered, lost;
 };
 
@@ -164,11 +165,11 @@ static void count(struct totals *totals, const struct clients *clients)
     totals->delivered += clients->network->delivered;
     totals->lost += clients->network->lost;
     for (unsigned i = 0; i < clients->network->count; i++) {
-        struct anti_entropy_stats *stats =
-            &clients->network->machines[i].entropy.stats;
+        struct machine *machine = &clients->network->machines[i];
 
-        totals->compared +=
-            counter_read(&stats->fetched) + counter_read(&stats->pushed);
+        totals->compared += counter_read(&machine->entropy.stats.fetched) +
+                            counter_read(&machine->entropy.stats.pushed);
+        totals->hinted += counter_read(&machine->hints.stats.delivered);
     }
 }
 
@@ -228,6 +229,7 @@ static void report(const struct totals *totals, uint64_t seeds)
         {"of them failed", totals->reads_failed},
         {"records repaired by reads", totals->repaired},
         {"records brought by comparing", totals->compared},
+        {"records brought by hints", totals->hinted},
         {"crashes", totals->crashes},
         {"messages arrived", totals->delivered},
         {"calls without an answer", totals->lost},
@@ -243,7 +245,7 @@ static bool is_void(const struct totals *totals, uint64_t seeds)
     return totals->fates[FATE_ACKED] < 30 * seeds ||
            totals->reads < 30 * seeds || totals->crashes < 2 * seeds ||
            totals->lost < 10 * seeds || totals->repaired < 2 * seeds ||
-           totals->compared < 2 * seeds;
+           totals->compared < 2 * seeds || totals->hinted < 2 * seeds;
 }
 
 int main(int argc, char **argv)
