@@ -18,6 +18,8 @@ int merge_compare(const struct record *a, const struct record *b)
     if (result == 0)
         result = order(a->type, b->type);
     if (result == 0)
+        result = order(a->large, b->large);
+    if (result == 0)
         result = view_compare(a->media_type, b->media_type);
     return result != 0 ? result : view_compare(a->value, b->value);
 }

@@ -19,6 +19,7 @@ static struct record random_record(uint64_t *state)
         .type = (enum json_type)(bits >> 6 & 1),
         .media_type = texts[bits >> 7 & 3],
         .value = texts[bits >> 9 & 3],
+        .large = (bits >> 11 & 1) != 0,
     };
 }
 

@@ -1,0 +1,78 @@
+/*
+ * A peer's message, as it is and with a right checksum, which no mutation
+ * would ever find: whatever it claims, items are read within it or refused.
+ */
+#include "replication/frame.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <assert.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { CHECKSUM_SIZE = 8 };
+
+static bool is_within(struct view part, struct view whole)
+{
+    return part.size == 0 || (part.data >= whole.data &&
+                              part.data + part.size <= whole.data + whole.size);
+}
+
+/* Each kind of item, whatever the frame says that it holds. */
+static void read_items(struct view body)
+{
+    struct frame_pushed pushed;
+    struct frame_entry entry;
+    struct frame_push push;
+    struct bucket_sum sum;
+    struct record record;
+    struct env_part part;
+    struct view rest, key;
+    bool found;
+
+    for (rest = body; frame_next_push(&rest, &push) == KIST_OK;)
+        assert(is_within(push.key, body) &&
+               is_within(push.record.value, body) &&
+               !version_is_none(push.record.version));
+    for (rest = body; frame_next_fetch(&rest, &key) == KIST_OK;)
+        assert(is_within(key, body) && key.size > 0);
+    for (rest = body; frame_next_entry(&rest, &entry) == KIST_OK;)
+        assert(is_within(entry.key, body));
+    for (rest = body; frame_next_list(&rest, &part, &key) == KIST_OK;)
+        assert(is_within(key, body));
+    for (rest = body; frame_next_pushed(&rest, &pushed) == KIST_OK;)
+        assert(is_within(rest, body));
+    for (rest = body; frame_next_sums(&rest, &part) == KIST_OK;)
+        assert(is_within(rest, body));
+    for (rest = body; frame_next_summed(&rest, &sum) == KIST_OK;)
+        assert(is_within(rest, body));
+    for (rest = body; frame_next_fetched(&rest, VIEW_LITERAL("ada"), &found,
+                                         &record) == KIST_OK;)
+        assert(!found || is_within(record.value, body));
+}
+
+static void try(struct view bytes)
+{
+    struct frame frame;
+
+    if (frame_decode(bytes, &frame) != KIST_OK)
+        return;
+    assert(frame.items <= FRAME_ITEMS_MAX && is_within(frame.body, bytes));
+    read_items(frame.body);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct view bytes = {(const char *)data, size};
+    struct blob sealed = BLOB_EMPTY;
+
+    try(bytes);
+    read_items(bytes);
+    if (size < CHECKSUM_SIZE)
+        return 0;
+    bytes.size -= CHECKSUM_SIZE;
+    blob_append(&sealed, bytes);
+    blob_append_u64(&sealed, XXH3_64bits(bytes.data, bytes.size));
+    try(blob_view(&sealed));
+    blob_free(&sealed);
+    return 0;
+}
