@@ -19,8 +19,17 @@
 struct store;
 struct commit;
 struct commit_lane;
+struct seat;
 struct waiters;
 struct waiters_room;
+
+/* What a request of a cluster does without ?n=, ?r=, ?w=. */
+struct quorum_defaults {
+    unsigned n, r, w; /* As numbers: never more than the ring has. */
+    uint64_t write_timeout_ms;
+    uint64_t read_timeout_ms;
+    uint64_t hedge_ms; /* So long without an answer: one more owner is asked. */
+};
 
 struct api {
     /* Set before the server opens, then read-only. All kept. */
@@ -30,7 +39,8 @@ struct api {
     struct store *store;
     struct commit *commit;
     struct waiters *waiters;
-    size_t loops; /* At least 1. */
+    size_t loops;                  /* At least 1. */
+    struct quorum_defaults quorum; /* Of a cluster; unused on one node. */
 
     /* What /readyz asks, in this order. */
     const struct health_check *checks;
@@ -64,6 +74,7 @@ struct api_loop {
     size_t index; /* 0 .. api->loops - 1 */
     struct commit_lane *lane;
     struct waiters_room *room;
+    struct seat *seat; /* This loop's, in a cluster; NULL: one node. */
 };
 
 #endif
