@@ -261,7 +261,7 @@ enum kist_status quorum_write_start(struct quorum_write *write,
     write->is_answered = write->replaced = false;
     write->superseded = VERSION_NONE;
     status = plan(write);
-    if (status == KIST_OK)
+    if (status == KIST_OK && version_is_none(write->record.version))
         status = timekeeper_stamp(&seat->clock, &write->record.version);
     if (status != KIST_OK)
         return status;

@@ -41,7 +41,11 @@ struct quorum_write_vote {
 struct quorum_write {
     /* Set by the caller, who keeps all of it until ended. */
     struct view key;
-    struct record record; /* Version and creation time are set here. */
+    /*
+     * Version and creation time are set here; or the version is given, of a
+     * write that is sent once more, or that was stamped before.
+     */
+    struct record record;
     enum engine_sync sync;
     unsigned n; /* The first n of the owners take part, at most all. */
     unsigned w;
