@@ -15,16 +15,16 @@ static void renewed(struct env_lease *lease, enum kist_status status)
 
     keeper->renewing = false;
     if (status == KIST_OK)
-        hlc_lease_written(&keeper->hlc, lease->lease_ms);
+        hlc_lease_written(keeper->hlc, lease->lease_ms);
 }
 
 /* From the later of wall clock and stamps: either may be ahead. */
 static void renew(struct timekeeper *keeper)
 {
     uint64_t now_ms = wall_ms(keeper);
-    uint64_t from_ms = now_ms + hlc_ahead_ms(&keeper->hlc, now_ms);
+    uint64_t from_ms = now_ms + hlc_ahead_ms(keeper->hlc, now_ms);
 
-    if (keeper->renewing || from_ms + HLC_LEASE_MS <= keeper->hlc.lease_ms)
+    if (keeper->renewing || from_ms + HLC_LEASE_MS <= hlc_lease_ms(keeper->hlc))
         return;
     keeper->renewing = true;
     keeper->lease.lease_ms = from_ms + HLC_LEASE_MS;
@@ -41,20 +41,24 @@ static void on_tick(struct env_timer *timer)
 }
 
 void timekeeper_start(struct timekeeper *keeper, struct env *env,
-                      uint64_t lease_ms)
+                      struct hlc *hlc)
 {
-    *keeper = (struct timekeeper){.env = env};
-    hlc_init(&keeper->hlc, env->self, lease_ms);
+    *keeper = (struct timekeeper){.env = env, .hlc = hlc};
     keeper->tick.fire = on_tick;
     env->ops->timer_set(env, &keeper->tick, 0);
+}
+
+void timekeeper_stop(struct timekeeper *keeper)
+{
+    keeper->env->ops->timer_stop(keeper->env, &keeper->tick);
 }
 
 enum kist_status timekeeper_stamp(struct timekeeper *keeper,
                                   struct version *out_version)
 {
-    struct version version = hlc_next(&keeper->hlc, wall_ms(keeper));
+    struct version version = hlc_next(keeper->hlc, wall_ms(keeper));
 
-    if (version_ms(version) >= keeper->hlc.lease_ms) {
+    if (version_ms(version) >= hlc_lease_ms(keeper->hlc)) {
         renew(keeper);
         return KIST_BUSY;
     }
@@ -64,5 +68,5 @@ enum kist_status timekeeper_stamp(struct timekeeper *keeper,
 
 bool timekeeper_observe(struct timekeeper *keeper, struct version seen)
 {
-    return hlc_observe(&keeper->hlc, seen, wall_ms(keeper));
+    return hlc_observe(keeper->hlc, seen, wall_ms(keeper));
 }

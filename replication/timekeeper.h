@@ -8,6 +8,9 @@
  * nothing is stamped beyond what is durable, and it is renewed by the clock,
  * long before it ends.
  *
+ * A node has one clock and may have several keepers, one an env: what one of
+ * them stamps, no other will.
+ *
  * Threads: its env's.
  */
 #ifndef KIST_REPLICATION_TIMEKEEPER_H
@@ -18,18 +21,21 @@
 
 struct timekeeper {
     struct env *env; /* Kept. */
-    struct hlc hlc;
+    struct hlc *hlc; /* Kept. */
     struct env_timer tick;
     struct env_lease lease;
     bool renewing;
 };
 
 /*
- * lease_ms is what the node found on its disk; its clock starts above. Asks
- * for the first lease at once and for more as time goes on.
+ * hlc is the node's, and started above the lease that was found on its disk.
+ * Asks for the first lease at once and for more as time goes on.
  */
 void timekeeper_start(struct timekeeper *keeper, struct env *env,
-                      uint64_t lease_ms);
+                      struct hlc *hlc);
+
+/* No more of that. A lease that is asked for may still be told. */
+void timekeeper_stop(struct timekeeper *keeper);
 
 /*
  * A version above every one given or observed before. KIST_BUSY: the lease is

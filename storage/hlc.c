@@ -3,7 +3,7 @@
 void hlc_init(struct hlc *hlc, uint64_t incarnation, uint64_t lease_ms)
 {
     hlc->incarnation = incarnation;
-    hlc->lease_ms = lease_ms;
+    atomic_init(&hlc->lease_ms, lease_ms);
     atomic_init(&hlc->last, lease_ms << 16);
 }
 
@@ -33,16 +33,25 @@ bool hlc_observe(struct hlc *hlc, struct version seen, uint64_t wall_ms)
     return true;
 }
 
+uint64_t hlc_lease_ms(const struct hlc *hlc)
+{
+    return atomic_load(&((struct hlc *)hlc)->lease_ms);
+}
+
 uint64_t hlc_lease_due(const struct hlc *hlc, struct version stamped)
 {
-    if (version_ms(stamped) < hlc->lease_ms)
+    if (version_ms(stamped) < hlc_lease_ms(hlc))
         return 0;
     return version_ms(stamped) + HLC_LEASE_MS;
 }
 
 void hlc_lease_written(struct hlc *hlc, uint64_t lease_ms)
 {
-    hlc->lease_ms = lease_ms;
+    uint64_t known = atomic_load(&hlc->lease_ms);
+
+    while (known < lease_ms &&
+           !atomic_compare_exchange_weak(&hlc->lease_ms, &known, lease_ms))
+        ;
 }
 
 uint64_t hlc_ahead_ms(const struct hlc *hlc, uint64_t wall_ms)

@@ -5,7 +5,7 @@
  * with the wall clock set back: an upper bound (the lease) is on disk before a
  * version below it is acknowledged, and a start begins above the lease.
  *
- * Threads: any; the lease belongs to the committing thread.
+ * Threads: any.
  */
 #ifndef KIST_STORAGE_HLC_H
 #define KIST_STORAGE_HLC_H
@@ -18,9 +18,9 @@
 #define HLC_FUTURE_MS 10000 /* Farther ahead than this is refused. */
 
 struct hlc {
-    uint64_t incarnation;  /* Set by hlc_init(), then read-only. */
-    _Atomic uint64_t last; /* Newest time given or observed. */
-    uint64_t lease_ms;     /* Committing thread. Durable bound of last. */
+    uint64_t incarnation;      /* Set by hlc_init(), then read-only. */
+    _Atomic uint64_t last;     /* Newest time given or observed. */
+    _Atomic uint64_t lease_ms; /* Durable bound of last; only grows. */
 };
 
 void hlc_init(struct hlc *hlc, uint64_t incarnation, uint64_t lease_ms);
@@ -36,8 +36,13 @@ struct version hlc_next(struct hlc *hlc, uint64_t wall_ms);
 KIST_CHECKED bool hlc_observe(struct hlc *hlc, struct version seen,
                               uint64_t wall_ms);
 
+/* No version above it may be relied on yet. */
+uint64_t hlc_lease_ms(const struct hlc *hlc);
+
 /* The lease to write with this version's batch, or 0 if the old one holds. */
 uint64_t hlc_lease_due(const struct hlc *hlc, struct version stamped);
+
+/* It is durable. One that was overtaken by a later one changes nothing. */
 void hlc_lease_written(struct hlc *hlc, uint64_t lease_ms);
 
 /* How far the clock runs ahead of the wall clock, in ms: it was set back. */

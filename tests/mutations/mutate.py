@@ -78,14 +78,13 @@ MUTATIONS = [
     ("Kist-After is not looked at", "replication/quorum_read.c",
      "return read->answers >= read->n - read->w + 1;", "return true;"),
     ("the clock's lease is forgotten by a restart",
-     "replication/timekeeper.c",
-     "hlc_init(&keeper->hlc, env->self, lease_ms);",
-     "hlc_init(&keeper->hlc, env->self, 0);"),
+     "storage/hlc.c", "atomic_init(&hlc->last, lease_ms << 16);",
+     "atomic_init(&hlc->last, 0);"),
     ("versions go out beyond the lease", "replication/timekeeper.c",
-     "version_ms(version) >= keeper->hlc.lease_ms", "false"),
+     "version_ms(version) >= hlc_lease_ms(keeper->hlc)", "false"),
     ("a lease counts before it is durable", "replication/timekeeper.c",
      "keeper->env->ops->lease(keeper->env, &keeper->lease);",
-     "hlc_lease_written(&keeper->hlc, keeper->lease.lease_ms);\n"
+     "hlc_lease_written(keeper->hlc, keeper->lease.lease_ms);\n"
      "    keeper->env->ops->lease(keeper->env, &keeper->lease);"),
     ("ties go to whoever came first", "storage/merge.c",
      "int result = version_compare(a->version, b->version);",

@@ -580,7 +580,7 @@ void machine_crash(struct machine *machine)
     machine->network->crashes++;
     machine->is_dying = true;
     world_cancel(world, &machine->sync);
-    timer_stop(&machine->env, &machine->seat.clock.tick);
+    timekeeper_stop(&machine->seat.clock);
     anti_entropy_stop(&machine->entropy);
     hints_stop(&machine->hints);
     tear(machine, machine->syncing);
@@ -604,7 +604,8 @@ void machine_start(struct machine *machine)
     world_say(world_of(machine), "machine %u starts, its clock %+lld ms",
               machine->number, (long long)machine->offset_ms);
     machine->is_up = true;
-    timekeeper_start(&machine->seat.clock, &machine->env, machine->lease_ms);
+    hlc_init(&machine->hlc, machine->env.self, machine->lease_ms);
+    timekeeper_start(&machine->seat.clock, &machine->env, &machine->hlc);
     machine->entropy.seat = &machine->seat; /* Its counts go on. */
     machine->entropy.period_ms = ROUND_MS;
     machine->entropy.timeout_ms = 400;

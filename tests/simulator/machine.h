@@ -40,6 +40,7 @@ struct cell {
 struct machine {
     struct env env; /* First: the code under test has this. */
     struct seat seat;
+    struct hlc hlc;
     struct anti_entropy entropy;
     struct hints hints;
     struct network *network;
