@@ -261,13 +261,23 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     watch->ready(watch->ctx, readiness);
 }
 
+enum kist_status loop_watch_set(struct loop_watch *watch, unsigned readiness)
+{
+    int events = 0;
+
+    if ((readiness & LOOP_READABLE) != 0)
+        events |= UV_READABLE;
+    if ((readiness & LOOP_WRITABLE) != 0)
+        events |= UV_WRITABLE;
+    return uv_poll_start(&watch->uv, events, on_poll) == 0 ? KIST_OK : KIST_IO;
+}
+
 enum kist_status loop_watch_open(struct loop *loop, int descriptor,
                                  unsigned readiness,
                                  void (*ready)(void *ctx, unsigned readiness),
                                  void *ctx, struct loop_watch **out_watch)
 {
     struct loop_watch *watch = calloc(1, sizeof(*watch));
-    int events = 0;
 
     if (watch == NULL)
         return KIST_NO_MEMORY;
@@ -278,11 +288,7 @@ enum kist_status loop_watch_open(struct loop *loop, int descriptor,
     watch->uv.data = watch;
     watch->ready = ready;
     watch->ctx = ctx;
-    if ((readiness & LOOP_READABLE) != 0)
-        events |= UV_READABLE;
-    if ((readiness & LOOP_WRITABLE) != 0)
-        events |= UV_WRITABLE;
-    if (uv_poll_start(&watch->uv, events, on_poll) != 0) {
+    if (loop_watch_set(watch, readiness) != KIST_OK) {
         uv_close((uv_handle_t *)&watch->uv, free_handle);
         return KIST_IO;
     }

@@ -80,6 +80,9 @@ KIST_CHECKED enum kist_status
 loop_watch_open(struct loop *loop, int descriptor, unsigned readiness,
                 void (*ready)(void *ctx, unsigned readiness), void *ctx,
                 struct loop_watch **out_watch);
+/* From now on for these. KIST_IO: it is not watched any more. */
+KIST_CHECKED enum kist_status loop_watch_set(struct loop_watch *watch,
+                                             unsigned readiness);
 void loop_watch_close(struct loop_watch *watch); /* NULL is ok. */
 
 enum { LOOP_JOB_SIZE = 128 }; /* What libuv keeps of a piece of work. */

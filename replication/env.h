@@ -23,6 +23,10 @@ struct env;
 struct env_timer {
     void (*fire)(struct env_timer *timer);
     void *own; /* The env's; NULL when it is not set. */
+
+    /* replication/timer_heap.c's. */
+    uint64_t due_ms;
+    struct env_timer *child, *next, *previous;
 };
 
 enum env_outcome {
@@ -44,6 +48,10 @@ struct env_call {
     void (*done)(struct env_call *call, enum env_outcome outcome,
                  struct view answer);
     void *own; /* The env's. */
+
+    /* replication/outbox.c's. */
+    struct env_call *next;
+    uint64_t deadline_ms;
 };
 
 /*

@@ -11,6 +11,7 @@ enum {
     AT_ITEMS = 6,
     AT_SIZE = 60,
     CHECKSUM_SIZE = 8,
+    PUSHED_SIZE = 18,
     KEY_MAX = 1024,
 };
 
@@ -216,7 +217,7 @@ enum kist_status frame_next_pushed(struct view *body,
 {
     struct view item;
 
-    if (!take(body, 18, &item) ||
+    if (!take(body, PUSHED_SIZE, &item) ||
         (unsigned char)item.data[0] > FRAME_DOUBTFUL ||
         (unsigned char)item.data[1] > 1)
         return KIST_CORRUPT;
@@ -298,4 +299,37 @@ enum kist_status frame_next_entry(struct view *body,
         (struct version){read_u64(version.data), read_u64(version.data + 8)};
     *out_entry = entry;
     return KIST_OK;
+}
+
+static enum kist_status skip_fetched(struct view *body)
+{
+    struct view found, bytes;
+
+    return take(body, 1, &found) && take_bytes(body, &bytes) ? KIST_OK
+                                                             : KIST_CORRUPT;
+}
+
+enum kist_status frame_next_answers(enum frame_kind kind, struct view *body,
+                                    unsigned count, struct view *out_part)
+{
+    const char *start = body->data;
+    struct view skipped;
+    enum kist_status status = KIST_OK;
+
+    switch (kind) {
+    case FRAME_PUSH:
+        return take(body, (size_t)PUSHED_SIZE * count, out_part) ? KIST_OK
+                                                                 : KIST_CORRUPT;
+    case FRAME_FETCH:
+        for (unsigned i = 0; i < count && status == KIST_OK; i++)
+            status = skip_fetched(body);
+        skipped = (struct view){start, (size_t)(body->data - start)};
+        if (status == KIST_OK)
+            *out_part = skipped;
+        return status;
+    case FRAME_SUMS:
+    case FRAME_LIST:
+        break;
+    }
+    return KIST_INVALID;
 }

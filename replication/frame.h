@@ -144,4 +144,14 @@ KIST_CHECKED enum kist_status frame_next_list(struct view *body,
 KIST_CHECKED enum kist_status frame_next_entry(struct view *body,
                                                struct frame_entry *out_entry);
 
+/*
+ * The answers to the next count items, as they are: for who has sent several
+ * messages as one. KIST_CORRUPT: they are cut short. KIST_INVALID: answers of
+ * this kind cannot be told apart.
+ */
+KIST_CHECKED enum kist_status frame_next_answers(enum frame_kind kind,
+                                                 struct view *body,
+                                                 unsigned count,
+                                                 struct view *out_part);
+
 #endif
