@@ -15,6 +15,7 @@
 
 #include "storage/bucket.h"
 #include "storage/engine.h"
+#include "storage/key_hash.h"
 #include "storage/store.h"
 
 struct env;
@@ -90,7 +91,7 @@ struct env_part {
     unsigned leaf; /* ENV_ALL_LEAVES: the whole partition. */
 };
 
-#define ENV_ALL_LEAVES UINT16_MAX
+#define ENV_ALL_LEAVES KEY_HASH_ALL_LEAVES
 
 struct env_ops {
     uint64_t (*wall_ms)(struct env *env);

@@ -3,17 +3,13 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#define SEED UINT64_C(0x6b69737472696e67) /* "kistring" */
 
 /* More than the largest ring takes. */
 #define MEMORY_MAX (16u << 20)
 
 uint64_t ring_hash(struct view key)
 {
-    return XXH3_64bits_withSeed(key.data, key.size, SEED);
+    return key_hash(key);
 }
 
 static bool shape_is_valid(const struct ring *shape)
@@ -118,13 +114,12 @@ unsigned ring_partitions(const struct ring *ring)
 
 unsigned ring_partition_of(const struct ring *ring, struct view key)
 {
-    /* In two steps: a shift by 64 is not defined. */
-    return (unsigned)(ring_hash(key) >> 1 >> (63 - ring->bits));
+    return key_hash_partition(key_hash(key), ring->bits);
 }
 
 unsigned ring_leaf_of(const struct ring *ring, struct view key)
 {
-    return (unsigned)(ring_hash(key) << ring->bits >> 58);
+    return key_hash_leaf(key_hash(key), ring->bits);
 }
 
 const uint16_t *ring_owners_of(const struct ring *ring, unsigned partition)

@@ -20,12 +20,13 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "storage/key_hash.h"
 
 #include <stdint.h>
 
-#define RING_BITS_MAX    16
+#define RING_BITS_MAX    KEY_HASH_BITS_MAX
 #define RING_BITS        12 /* 4,096 partitions: docs/ring.md says why. */
-#define RING_LEAVES      64 /* Parts of a partition that are compared. */
+#define RING_LEAVES      KEY_HASH_LEAVES
 #define RING_COPIES_MAX  7
 #define RING_MEMBERS_MAX 4096
 #define RING_NAME_MAX    63
@@ -56,7 +57,7 @@ struct ring {
     struct arena memory;         /* Holds all of that. */
 };
 
-/* XXH3-64 with a seed of our own; tests/replication/test_ring.c has vectors. */
+/* The key's, as storage/key_hash.h has it; members have a place as well. */
 uint64_t ring_hash(struct view key);
 
 /*
