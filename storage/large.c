@@ -11,6 +11,7 @@
  */
 #include "storage/large.h"
 
+#include "storage/large_arrivals.h"
 #include "storage/large_drops.h"
 #include "storage/large_internal.h"
 #include "storage/large_space.h"
@@ -43,6 +44,8 @@ struct large {
 
     struct large_space space;
     struct large_drops drops;
+    struct large_arrivals arrivals; /* Put into place by this process. */
+    struct large_arrivals claims;   /* Found there, and to be named. */
     struct large_stats stats;
     atomic_bool stopping;
     _Atomic uint64_t serial; /* Given last. */
@@ -155,6 +158,8 @@ enum kist_status large_open(const struct large_options *options,
     large->directory = large->incoming = -1;
     pthread_mutex_init(&large->places_lock, NULL);
     large_drops_init(&large->drops);
+    large_arrivals_init(&large->arrivals);
+    large_arrivals_init(&large->claims);
     made =
         make_directories(large) &&
         getrandom(&large->boot, sizeof(large->boot), 0) == sizeof(large->boot);
@@ -182,6 +187,8 @@ void large_close(struct large *large)
         close(large->directory);
     large_space_clear(&large->space);
     large_drops_clear(&large->drops);
+    large_arrivals_clear(&large->arrivals);
+    large_arrivals_clear(&large->claims);
     pthread_mutex_destroy(&large->places_lock);
     free(large);
 }
@@ -191,9 +198,17 @@ int large_directory(const struct large *large)
     return large->directory;
 }
 
-uint64_t large_boot(const struct large *large)
+bool large_is_of_this_run(struct large *large,
+                          const struct large_reference *reference)
 {
-    return large->boot;
+    return reference->boot == large->boot ||
+           large_arrivals_has(&large->arrivals, reference);
+}
+
+void large_collected(struct large *large)
+{
+    large_arrivals_end(&large->arrivals);
+    large_arrivals_end(&large->claims);
 }
 
 /* Writing. */
@@ -357,18 +372,25 @@ static bool sync_directory(int above, const char *name)
     return synced;
 }
 
+/* On stable storage, and there is a place for it. */
+static bool make_durable(struct large_file *file, unsigned place,
+                         const char *place_name)
+{
+    /* More was announced than came: the rest of the room is given back. */
+    if (file->reference.size < file->announced &&
+        ftruncate(file->descriptor, (off_t)file->reference.size) != 0)
+        return false;
+    return fdatasync(file->descriptor) == 0 &&
+           make_place(file->large, place, place_name);
+}
+
 static bool settle(struct large_file *file)
 {
     struct large *large = file->large;
     struct place_name name = place_name(&file->reference);
     const char *id = name.file + PLACE_NAME_SIZE + 1;
 
-    /* More was announced than came: the rest of the room is given back. */
-    if (file->reference.size < file->announced &&
-        ftruncate(file->descriptor, (off_t)file->reference.size) != 0)
-        return false;
-    if (fdatasync(file->descriptor) != 0 ||
-        !make_place(large, place_of(&file->reference), name.directory) ||
+    if (!make_durable(file, place_of(&file->reference), name.directory) ||
         renameat(large->incoming, id, large->directory, name.file) != 0)
         return false;
     file->stage = LARGE_PLACED;
@@ -393,6 +415,108 @@ enum kist_status large_finish(struct large_file *file,
     gauge_add(&stats->bytes, (int64_t)file->reference.size);
     *out_reference = file->reference;
     return KIST_OK;
+}
+
+/* A file of this name and size is in its place. */
+static bool is_there(const struct large *large,
+                     const struct large_reference *reference)
+{
+    struct place_name name = place_name(reference);
+    struct stat about;
+
+    return fstatat(large->directory, name.file, &about, AT_SYMLINK_NOFOLLOW) ==
+               0 &&
+           S_ISREG(about.st_mode) && (uint64_t)about.st_size == reference->size;
+}
+
+/* Its name is durable, too, whoever gave it. */
+static bool sync_name(struct large *large,
+                      const struct large_reference *reference)
+{
+    struct place_name name = place_name(reference);
+
+    return make_place(large, place_of(reference), name.directory) &&
+           sync_directory(large->directory, name.directory);
+}
+
+bool large_claim(struct large *large, const struct large_reference *reference)
+{
+    size_t count;
+    bool kept;
+
+    /* Before the look: who removes orphans does both the other way round. */
+    if (reference->boot != large->boot &&
+        large_arrivals_add(&large->claims, reference) != KIST_OK)
+        return false;
+    kept = large_drops_keep(&large->drops, reference, &count);
+    gauge_add(&large->stats.dropped, -(int64_t)count);
+    return kept && is_there(large, reference) &&
+           (large_is_of_this_run(large, reference) ||
+            sync_name(large, reference));
+}
+
+bool large_judge_begin(struct large *large,
+                       const struct large_reference *reference)
+{
+    large_drops_removing(&large->drops, reference);
+    if (!large_arrivals_has(&large->claims, reference))
+        return true;
+    large_drops_removed(&large->drops);
+    return false;
+}
+
+void large_judge_end(struct large *large)
+{
+    large_drops_removed(&large->drops);
+}
+
+/*
+ * Into the place of a name that is not the file's own. Another one with that
+ * name may come there at the same time: a link fails then, where a rename
+ * would not tell. Its bytes are the same.
+ */
+static bool settle_as(struct large_file *file,
+                      const struct large_reference *reference)
+{
+    struct large *large = file->large;
+    struct place_name own = place_name(&file->reference);
+    struct place_name name = place_name(reference);
+    const char *id = own.file + PLACE_NAME_SIZE + 1;
+
+    if (!make_durable(file, place_of(reference), name.directory))
+        return false;
+    if (linkat(large->incoming, id, large->directory, name.file, 0) == 0) {
+        gauge_add(&large->stats.files, 1);
+        gauge_add(&large->stats.bytes, (int64_t)reference->size);
+    } else if (errno != EEXIST) {
+        return false;
+    } else if (!is_there(large, reference) && /* Another size: damaged. */
+               renameat(large->incoming, id, large->directory, name.file) !=
+                   0) {
+        return false;
+    }
+    unlinkat(large->incoming, id, 0); /* Else the next start does. */
+    file->stage = LARGE_FINISHED;
+    return sync_directory(large->directory, name.directory);
+}
+
+enum kist_status large_finish_as(struct large_file *file,
+                                 const struct large_reference *reference)
+{
+    assert(file->stage == LARGE_INCOMING);
+    if (file->failed != KIST_OK)
+        return file->failed;
+    if (file->reference.size != reference->size ||
+        XXH3_64bits_digest(file->hash) != reference->hash)
+        return spoil(file, KIST_CORRUPT);
+    large_drops_wait(&file->large->drops, reference);
+    if (large_claim(file->large, reference))
+        return KIST_OK; /* There is one; large_discard() removes this one. */
+    /* Before it is there: whoever finds it must know whose it is. */
+    if (large_arrivals_add(&file->large->arrivals, reference) != KIST_OK)
+        return spoil(file, KIST_NO_MEMORY);
+    return settle_as(file, reference) ? KIST_OK
+                                      : spoil(file, status_of_errno());
 }
 
 static void remove_unfinished(const struct large_file *file)
@@ -522,7 +646,7 @@ void large_count_place(struct large *large, unsigned place, uint64_t files,
 static void count_out(struct large *large,
                       const struct large_reference *reference, off_t size)
 {
-    if (reference->boot != large->boot &&
+    if (!large_is_of_this_run(large, reference) &&
         !large->is_counted[place_of(reference)])
         return;
     gauge_add(&large->stats.files, -1);
@@ -570,6 +694,7 @@ void large_tend(struct large *large)
            large_drops_take(&large->drops, &reference)) {
         if (!large_remove(large, &reference))
             counter_add(&large->stats.errors, 1);
+        large_drops_removed(&large->drops);
         gauge_add(&large->stats.dropped, -1);
     }
 }

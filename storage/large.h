@@ -82,6 +82,16 @@ KIST_CHECKED enum kist_status
 large_finish(struct large_file *file, struct large_reference *out_reference);
 
 /*
+ * The same for a value whose record comes from another node: *reference is the
+ * record's, and the file gets its name, so that all nodes keep that record as
+ * it is. There may be such a file already. KIST_CORRUPT: other bytes came than
+ * it says. KIST_NO_MEMORY. Nobody but the commit drops it (large_claim()).
+ */
+KIST_CHECKED enum kist_status
+large_finish_as(struct large_file *file,
+                const struct large_reference *reference);
+
+/*
  * Frees the handle. A file that was not finished is removed; one that was
  * stays: if no record came to name it, large_drop() it. Takes NULL. Blocks.
  */
@@ -94,6 +104,14 @@ void large_discard(struct large_file *file);
  * finds out). Does not block.
  */
 void large_drop(struct large *large, const struct large_reference *reference);
+
+/*
+ * For the commit, which is about to make a record from another node name the
+ * file: it is there, and is not dropped any more if it was. False: it has to
+ * be brought first.
+ */
+KIST_CHECKED bool large_claim(struct large *large,
+                              const struct large_reference *reference);
 
 /* Reading. Readers of a file go on when it is removed. */
 

@@ -12,10 +12,12 @@ void large_drops_init(struct large_drops *drops)
 {
     *drops = (struct large_drops){0};
     pthread_mutex_init(&drops->lock, NULL);
+    pthread_cond_init(&drops->removed, NULL);
 }
 
 void large_drops_clear(struct large_drops *drops)
 {
+    pthread_cond_destroy(&drops->removed);
     pthread_mutex_destroy(&drops->lock);
     free(drops->references);
 }
@@ -58,7 +60,8 @@ bool large_drops_take(struct large_drops *drops,
     pthread_mutex_lock(&drops->lock);
     taken = drops->count > 0;
     if (taken)
-        *out_reference = drops->references[--drops->count];
+        drops->removing = *out_reference = drops->references[--drops->count];
+    drops->is_removing = taken;
     if (drops->count == 0 && drops->capacity > DROPS_FEW) {
         free(drops->references);
         drops->references = NULL;
@@ -66,4 +69,55 @@ bool large_drops_take(struct large_drops *drops,
     }
     pthread_mutex_unlock(&drops->lock);
     return taken;
+}
+
+void large_drops_removing(struct large_drops *drops,
+                          const struct large_reference *reference)
+{
+    pthread_mutex_lock(&drops->lock);
+    drops->removing = *reference;
+    drops->is_removing = true;
+    pthread_mutex_unlock(&drops->lock);
+}
+
+void large_drops_removed(struct large_drops *drops)
+{
+    pthread_mutex_lock(&drops->lock);
+    drops->is_removing = false;
+    pthread_cond_broadcast(&drops->removed);
+    pthread_mutex_unlock(&drops->lock);
+}
+
+static bool is_removing_locked(const struct large_drops *drops,
+                               const struct large_reference *reference)
+{
+    return drops->is_removing &&
+           large_reference_same(&drops->removing, reference);
+}
+
+bool large_drops_keep(struct large_drops *drops,
+                      const struct large_reference *reference,
+                      size_t *out_count)
+{
+    size_t left = 0;
+    bool kept;
+
+    pthread_mutex_lock(&drops->lock);
+    for (size_t i = 0; i < drops->count; i++)
+        if (!large_reference_same(&drops->references[i], reference))
+            drops->references[left++] = drops->references[i];
+    *out_count = drops->count - left;
+    drops->count = left;
+    kept = !is_removing_locked(drops, reference);
+    pthread_mutex_unlock(&drops->lock);
+    return kept;
+}
+
+void large_drops_wait(struct large_drops *drops,
+                      const struct large_reference *reference)
+{
+    pthread_mutex_lock(&drops->lock);
+    while (is_removing_locked(drops, reference))
+        pthread_cond_wait(&drops->removed, &drops->lock);
+    pthread_mutex_unlock(&drops->lock);
 }

@@ -14,8 +14,13 @@ enum { LARGE_PLACES = 256 };
 /* The descriptor of large/, open as long as large is. */
 int large_directory(const struct large *large);
 
-/* What all files of this process are called by. */
-uint64_t large_boot(const struct large *large);
+/*
+ * This process has put the file into its place, or is about to; and nobody
+ * needs to know any more: what earlier runs have left is collected.
+ */
+bool large_is_of_this_run(struct large *large,
+                          const struct large_reference *reference);
+void large_collected(struct large *large);
 
 /*
  * So many files of earlier runs are in this place: they are in the statistics
@@ -23,6 +28,14 @@ uint64_t large_boot(const struct large *large);
  */
 void large_count_place(struct large *large, unsigned place, uint64_t files,
                        uint64_t bytes);
+
+/*
+ * Around the look whether a record names the file, and its removal. False:
+ * somebody is about to make one name it; there is nothing to end then.
+ */
+KIST_CHECKED bool large_judge_begin(struct large *large,
+                                    const struct large_reference *reference);
+void large_judge_end(struct large *large);
 
 /* Move the file to large/damaged. False as below. Blocks. */
 KIST_CHECKED bool large_set_aside(struct large *large,

@@ -63,7 +63,7 @@ static bool next_file(const struct large_orphans *orphans, DIR *listing,
 
     while ((entry = readdir(listing)) != NULL)
         if (large_reference_from_name(view_of(entry->d_name), out_reference) &&
-            out_reference->boot != large_boot(orphans->large))
+            !large_is_of_this_run(orphans->large, out_reference))
             return true;
     return false;
 }
@@ -91,8 +91,8 @@ static void count(const struct large_orphans *orphans, DIR *listing)
 }
 
 /* False: it cannot be known now whether somebody names the file. */
-static bool judge(struct large_orphans *orphans,
-                  const struct large_reference *reference)
+static bool remove_unless_named(struct large_orphans *orphans,
+                                const struct large_reference *reference)
 {
     struct blob key = BLOB_EMPTY;
     enum kist_status status = store_large_key(orphans->store, reference, &key);
@@ -107,6 +107,18 @@ static bool judge(struct large_orphans *orphans,
     else
         counter_add(&large_stats(orphans->large)->errors, 1);
     return true;
+}
+
+static bool judge(struct large_orphans *orphans,
+                  const struct large_reference *reference)
+{
+    bool judged;
+
+    if (!large_judge_begin(orphans->large, reference))
+        return true;
+    judged = remove_unless_named(orphans, reference);
+    large_judge_end(orphans->large);
+    return judged;
 }
 
 static void remove_incoming(struct large_orphans *orphans,
@@ -178,6 +190,7 @@ bool large_orphans_run(struct large_orphans *orphans, uint64_t budget_ms)
         leave_folder(orphans);
         orphans->folder++;
     }
+    large_collected(orphans->large);
     gauge_set(&orphans->stats.collecting, 0);
     return true;
 }
