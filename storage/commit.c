@@ -197,12 +197,13 @@ static void commit_batch(struct commit *commit, struct group_list *waiting)
     enum kist_status status = KIST_OK;
 
     if (decision->batch.count > 0) {
-        status = store_apply(commit->store, &decision->batch, sync);
+        status = store_apply(commit->store, &decision->batch, decision->opening,
+                             sync);
         counter_add(&commit->stats.batches, 1);
         counter_add(&commit->stats.writes, decision->writes);
     }
     if (status == KIST_OK)
-        decision_applied(decision);
+        decision_applied(decision, sync);
     finish(commit, &groups, status, sync);
     decision_end(decision);
 }

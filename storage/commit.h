@@ -17,14 +17,53 @@
 #include "storage/condition.h"
 #include "storage/store.h"
 
+enum write_kind {
+    WRITE_CLIENT, /* What a client wants: decided and stamped here. */
+
+    /*
+     * On a store of a cluster: next is a whole record that was stamped
+     * elsewhere, or by this node's coordinator. It is kept as it is, or what
+     * is there stays, whichever is newer (storage/merge.h). Either way
+     * KIST_OK: a record that is at least as new is here, as durable as the
+     * group's sync says, and version is its version; unchanged: it was here
+     * before. Condition and edit are not looked at. KIST_NOT_FOUND: the file
+     * of a large value is not here; bring it first (large_finish_as()).
+     */
+    WRITE_APPLY,
+
+    /*
+     * On a store of a cluster (storage/purge.c): take the record out if it is
+     * dead and below the floor that is next.version, or in any case. Watchers
+     * hear nothing. KIST_NOT_FOUND: it stays, or there is none.
+     */
+    WRITE_PURGE,
+    WRITE_DROP,
+
+    /*
+     * Not about a record. The clock's lease reaches at least to next.expiry_ms
+     * (storage/hlc.h); and what is kept below the name `key` is next.value now,
+     * or nothing if next is a tombstone (storage/replica_meta.h).
+     */
+    WRITE_LEASE,
+    WRITE_META,
+
+    /*
+     * The sweep's (storage/sweep.c): take the record out if it is dead by now,
+     * and the sweep's entry at next.expiry_ms. KIST_NOT_FOUND: it is not. In a
+     * cluster the dead stay.
+     */
+    WRITE_EXPIRE,
+};
+
 struct write {
     /* Set by the caller, who keeps all bytes until the group is done. */
+    enum write_kind kind;
     struct view key;
     struct condition condition;
 
     /*
      * What the key gets: value, media type, type, expiry, or a tombstone.
-     * Version and creation time are the commit's.
+     * Version and creation time are the commit's (but WRITE_APPLY's own).
      */
     struct record next;
 
@@ -38,7 +77,7 @@ struct write {
     enum kist_status (*edit)(struct write *write, const struct record *current,
                              struct record *next);
     void *ctx;
-    bool unchanged;
+    bool unchanged; /* Readers see no difference: watchers hear nothing. */
 
     /*
      * For edit, which gets a large value of up to so many bytes as bytes, and
@@ -46,12 +85,6 @@ struct write {
      * it is, and may hand its reference on in next.
      */
     uint64_t load_limit;
-
-    /*
-     * The sweep's (storage/sweep.c), instead of all that: take the record out
-     * if it is dead by now, and the sweep's entry at next.expiry_ms.
-     */
-    bool expire;
 
     /* Set by the commit. */
     enum kist_status status; /* KIST_CONFLICT: the condition did not hold. */

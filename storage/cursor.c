@@ -1,6 +1,7 @@
 #include "storage/cursor.h"
 
 #include "storage/large_entry.h"
+#include "storage/replica_index.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ enum kist_status cursor_open(struct store *store, enum cursor_space space,
         [CURSOR_RECORDS] = 'k',
         [CURSOR_EXPIRIES] = 'x',
         [CURSOR_LARGE] = LARGE_ENTRY_SPACE,
+        [CURSOR_REPLICA] = REPLICA_INDEX_SPACE,
     };
     struct cursor *cursor = calloc(1, sizeof(*cursor));
     struct engine *engine;

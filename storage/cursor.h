@@ -14,6 +14,7 @@ enum cursor_space {
     CURSOR_RECORDS,  /* Keys as clients know them. */
     CURSOR_EXPIRIES, /* 8 bytes of expiry, then the key. */
     CURSOR_LARGE,    /* Files of large values: LARGE_ID_SIZE bytes. */
+    CURSOR_REPLICA,  /* Of storage/replica_index.h: hash, then key. */
 };
 
 struct cursor;

@@ -2,6 +2,11 @@
 
 #include "base/clock.h"
 #include "storage/large_entry.h"
+#include "storage/merge.h"
+#include "storage/replica_index.h"
+#include "storage/replica_meta.h"
+
+#include <assert.h>
 
 /* Memory that a batch may leave behind for the next one. */
 #define KEPT_BYTES (1u << 20)
@@ -10,9 +15,17 @@
 #define BATCH_BYTES (8u << 20)
 #define BATCH_WORK  (64u << 20)
 
+static bool is_replicated(const struct decision *decision)
+{
+    return store_sums(decision->store) != NULL;
+}
+
 void decision_begin(struct decision *decision)
 {
     engine_batch_clear(&decision->batch);
+    decision->changes.count = 0;
+    blob_clear(&decision->losers);
+    decision->opening = store_opening(decision->store);
     decision->work = 0;
     decision->writes = 0;
     decision->drops = 0;
@@ -78,6 +91,34 @@ static void enter_files(struct decision *decision, struct view key,
         large_entry_put(&decision->batch, &is, key);
 }
 
+/* The key has next now, and had old, in all that is kept beside records. */
+static enum kist_status enter_index(struct decision *decision, struct view key,
+                                    const struct record *old,
+                                    const struct record *next)
+{
+    if (!is_replicated(decision))
+        return KIST_OK;
+    return replica_index_enter(store_sums(decision->store), &decision->changes,
+                               &decision->batch, key, old, next);
+}
+
+/* In a cluster nothing is swept; but a node alone may have begun. */
+static void enter_record(struct decision *decision, struct view key,
+                         const struct record *old, const struct record *next,
+                         struct engine_place *out_place)
+{
+    struct engine_batch *batch = &decision->batch;
+
+    if (old != NULL && old->expiry_ms != 0)
+        store_batch_unexpire(batch, key, old->expiry_ms);
+    if (next == NULL)
+        store_batch_erase(batch, key);
+    else
+        *out_place =
+            store_batch_put(batch, key, blob_view(&decision->encoded),
+                            is_replicated(decision) ? 0 : next->expiry_ms);
+}
+
 /*
  * Enter the outcome into batch and overlay, or leave no trace of it. next may
  * have bytes of old, which may lie in the batch: it is encoded before that
@@ -89,30 +130,29 @@ static enum kist_status enter(struct decision *decision, struct write *write,
 {
     struct engine_mark mark = engine_batch_mark(&decision->batch);
     struct engine_place place = {0};
-    size_t drops = decision->drops;
-    bool erased = next == NULL || next->tombstone;
-    enum kist_status status;
+    size_t drops = decision->drops, changes = decision->changes.count;
+    enum kist_status status, indexed;
 
+    if (next != NULL && next->tombstone && !is_replicated(decision))
+        next = NULL;
     blob_clear(&decision->encoded);
-    if (!erased)
+    if (next != NULL)
         record_encode(write->key, next, &decision->encoded);
     if (decision->encoded.failed)
         return KIST_NO_MEMORY;
 
     enter_files(decision, write->key, old, next);
-    if (old != NULL && old->expiry_ms != 0)
-        store_batch_unexpire(&decision->batch, write->key, old->expiry_ms);
-    if (erased)
-        store_batch_erase(&decision->batch, write->key);
-    else
-        place = store_batch_put(&decision->batch, write->key,
-                                blob_view(&decision->encoded), next->expiry_ms);
+    enter_record(decision, write->key, old, next, &place);
+    indexed = enter_index(decision, write->key, old, next);
     decision->work += place.size;
     status = keep_whole(decision, mark);
+    if (status == KIST_OK)
+        status = indexed;
     if (status == KIST_OK)
         status = overlay_set(&decision->overlay, write->key, place);
     if (status != KIST_OK) {
         engine_batch_rewind(&decision->batch, mark);
+        decision->changes.count = changes;
         decision->drops = drops;
         return status;
     }
@@ -131,9 +171,10 @@ static enum kist_status expire(struct decision *decision, struct write *write,
     uint64_t entry_ms = write->next.expiry_ms;
     enum kist_status status;
 
-    if (old != NULL && record_is_dead(old, decision->now_ms))
+    if (old != NULL && record_is_dead(old, decision->now_ms) &&
+        !is_replicated(decision))
         return enter(decision, write, old, NULL);
-    if (old == NULL || old->expiry_ms != entry_ms)
+    if (old == NULL || old->expiry_ms != entry_ms || is_replicated(decision))
         store_batch_unexpire(&decision->batch, write->key, entry_ms);
     status = keep_whole(decision, mark);
     return status == KIST_OK ? KIST_NOT_FOUND : status;
@@ -167,6 +208,82 @@ static enum kist_status edit(struct decision *decision, struct write *write,
 }
 
 /*
+ * The lease has to cover what was learnt as well: a start with the wall clock
+ * set back must not stamp below what is stored.
+ */
+static void note_version(struct decision *decision, struct version version)
+{
+    if (version_compare(version, decision->newest) > 0)
+        decision->newest = version;
+}
+
+/*
+ * The record may be this very one. Unsynced it may still be, and the answer
+ * says that it is durable: then it is written once more.
+ */
+static enum kist_status keep_old(struct decision *decision, struct write *write,
+                                 const struct record *old)
+{
+    write->version = old->version;
+    write->unchanged = true;
+    if (!decision->has_unsynced || write->on_pending ||
+        decision->group_sync == ENGINE_ASYNC)
+        return KIST_OK;
+    return enter(decision, write, old, old);
+}
+
+/* next has a file that is not also old's. */
+static bool brings_file(const struct record *old, const struct record *next,
+                        struct large_reference *out)
+{
+    struct large_reference was;
+
+    return get_file(next, out) &&
+           !(get_file(old, &was) && large_reference_same(&was, out));
+}
+
+static enum kist_status apply(struct decision *decision, struct write *write,
+                              const struct record *old)
+{
+    const struct record *next = &write->next;
+    struct large_reference file;
+    enum kist_status status;
+
+    assert(is_replicated(decision));
+    if (old != NULL && merge_compare(old, next) >= 0) {
+        if (brings_file(old, next, &file))
+            large_reference_encode(&file, &decision->losers);
+        return keep_old(decision, write, old);
+    }
+
+    write->unchanged = false;
+    if (brings_file(old, next, &file) &&
+        !large_claim(store_large(decision->store), &file))
+        return KIST_NOT_FOUND;
+    status = enter(decision, write, old, next);
+    if (status != KIST_OK)
+        return status;
+    /* What is not believed is kept, but no clock is set by it. */
+    if (hlc_observe(store_clock(decision->store), next->version,
+                    decision->now_ms))
+        note_version(decision, next->version);
+    write->version = next->version;
+    write->expiry_ms = next->expiry_ms;
+    return KIST_OK;
+}
+
+static enum kist_status take_out(struct decision *decision, struct write *write,
+                                 const struct record *old)
+{
+    assert(is_replicated(decision));
+    write->unchanged = true;
+    if (old == NULL || (write->kind == WRITE_PURGE &&
+                        !merge_may_purge(old, write->next.version)))
+        return KIST_NOT_FOUND;
+    return enter(decision, write, old, NULL);
+}
+
+/*
  * old: the record that lies there, dead or not; live: the same if alive.
  * *loaded is empty, and the caller's to free.
  */
@@ -177,8 +294,6 @@ static enum kist_status decide(struct decision *decision, struct write *write,
     struct record next = write->next;
     enum kist_status status;
 
-    if (write->expire)
-        return expire(decision, write, old);
     if (!condition_holds(&write->condition, live))
         return KIST_CONFLICT;
 
@@ -188,14 +303,17 @@ static enum kist_status decide(struct decision *decision, struct write *write,
         if (status != KIST_OK || write->unchanged)
             return status;
     }
-    if (next.tombstone && live == NULL)
-        return KIST_NOT_FOUND;
+    if (next.tombstone && live == NULL && !is_replicated(decision))
+        return KIST_NOT_FOUND; /* A copy elsewhere may be older, or alive. */
 
     next.version = hlc_next(store_clock(decision->store), decision->now_ms);
+    if (is_replicated(decision) && old != NULL &&
+        merge_compare(old, &next) >= 0)
+        return KIST_CONFLICT; /* From a clock that nobody believes. */
     next.created_ms = live != NULL ? live->created_ms : decision->now_ms;
     status = enter(decision, write, old, &next);
     if (status == KIST_OK) {
-        decision->newest = next.version;
+        note_version(decision, next.version);
         write->version = next.version;
         write->created = live == NULL;
         write->expiry_ms = next.expiry_ms;
@@ -203,14 +321,71 @@ static enum kist_status decide(struct decision *decision, struct write *write,
     return status;
 }
 
+static enum kist_status decide_kind(struct decision *decision,
+                                    struct write *write,
+                                    const struct record *old,
+                                    const struct record *live)
+{
+    struct item loaded = {0};
+    enum kist_status status = KIST_OK;
+
+    switch (write->kind) {
+    case WRITE_CLIENT:
+        status = decide(decision, write, old, live, &loaded);
+        item_free(&loaded);
+        break;
+    case WRITE_APPLY:
+        status = apply(decision, write, old);
+        write->created = live == NULL;
+        break;
+    case WRITE_EXPIRE:
+        status = expire(decision, write, old);
+        break;
+    case WRITE_PURGE:
+    case WRITE_DROP:
+        status = take_out(decision, write, old);
+        break;
+    case WRITE_LEASE:
+    case WRITE_META:
+        break;
+    }
+    return status;
+}
+
+/* Writes that are not about a record. */
+static enum kist_status decide_beside(struct decision *decision,
+                                      const struct write *write)
+{
+    struct engine_mark mark = engine_batch_mark(&decision->batch);
+    enum kist_status status;
+
+    if (write->kind == WRITE_LEASE) {
+        if (write->next.expiry_ms > decision->lease_ms)
+            decision->lease_ms = write->next.expiry_ms;
+        return KIST_OK;
+    }
+    if (write->next.tombstone)
+        replica_meta_delete(&decision->batch, write->key);
+    else
+        replica_meta_put(&decision->batch, write->key, write->next.value);
+    status = keep_whole(decision, mark);
+    decision->writes += status == KIST_OK;
+    return status;
+}
+
 static void decide_write(struct decision *decision, struct write *write)
 {
-    struct item item = {0}, loaded = {0};
+    struct item item = {0};
     const struct record *old = NULL, *live = NULL;
 
     write->version = VERSION_NONE;
     write->created = false;
     write->expiry_ms = 0;
+    if (write->kind == WRITE_LEASE || write->kind == WRITE_META) {
+        write->unchanged = true;
+        write->status = decide_beside(decision, write);
+        return;
+    }
     write->status = find_current(decision, write, &item);
     if (write->status == KIST_OK) {
         old = &item.record;
@@ -223,8 +398,7 @@ static void decide_write(struct decision *decision, struct write *write)
     if (live != NULL)
         write->version = live->version;
 
-    write->status = decide(decision, write, old, live, &loaded);
-    item_free(&loaded);
+    write->status = decide_kind(decision, write, old, live);
     item_free(&item);
 }
 
@@ -246,10 +420,11 @@ void decision_add(struct decision *decision, struct commit_group *group)
 {
     struct engine_mark mark = engine_batch_mark(&decision->batch);
     size_t entries = decision->overlay.count, writes = decision->writes;
-    size_t drops = decision->drops;
+    size_t drops = decision->drops, changes = decision->changes.count;
 
     group->failed = group->count;
     group->work = 0;
+    decision->group_sync = group->sync;
     for (size_t i = 0; i < group->count; i++) {
         decide_in_group(decision, group, &group->writes[i]);
         if (!group->atomic || group->writes[i].status == KIST_OK)
@@ -258,6 +433,7 @@ void decision_add(struct decision *decision, struct commit_group *group)
         /* All or nothing: what the writes before it did is taken back. */
         engine_batch_rewind(&decision->batch, mark);
         overlay_rewind(&decision->overlay, entries);
+        decision->changes.count = changes;
         decision->writes = writes;
         decision->drops = drops;
         group->failed = i;
@@ -275,9 +451,15 @@ void decision_seal(struct decision *decision)
 {
     struct hlc *clock = store_clock(decision->store);
 
-    if (version_is_none(decision->newest))
-        return;
-    decision->lease_ms = hlc_lease_due(clock, decision->newest);
+    if (is_replicated(decision))
+        bucket_sums_put(store_sums(decision->store), &decision->changes,
+                        &decision->batch);
+    /* Never back: another write may ask for less than what is there. */
+    if (decision->lease_ms != 0 && decision->lease_ms < clock->lease_ms)
+        decision->lease_ms = clock->lease_ms;
+    if (!version_is_none(decision->newest) &&
+        hlc_lease_due(clock, decision->newest) > decision->lease_ms)
+        decision->lease_ms = hlc_lease_due(clock, decision->newest);
     if (decision->lease_ms != 0)
         store_batch_lease(&decision->batch, decision->lease_ms);
 }
@@ -287,29 +469,61 @@ enum engine_sync decision_sync(const struct decision *decision)
     return decision->drops > 0 ? ENGINE_SYNC : ENGINE_ASYNC;
 }
 
-void decision_applied(struct decision *decision)
+/*
+ * The files of records that came but were not kept, unless another record of
+ * the same key has the same one: that is known for sure once all is applied.
+ */
+static void drop_losers(struct decision *decision)
 {
+    struct view rest = blob_view(&decision->losers);
+
+    for (; rest.size >= LARGE_REFERENCE_SIZE;
+         rest = view_from(rest, LARGE_REFERENCE_SIZE)) {
+        struct view bytes = {rest.data, LARGE_REFERENCE_SIZE};
+        struct large_reference file;
+        struct blob key = BLOB_EMPTY;
+
+        if (large_reference_decode(bytes, &file) == KIST_OK &&
+            store_large_key(decision->store, &file, &key) == KIST_NOT_FOUND &&
+            large_claim(store_large(decision->store), &file))
+            large_drop(store_large(decision->store), &file);
+        blob_free(&key);
+    }
+}
+
+void decision_applied(struct decision *decision, enum engine_sync sync)
+{
+    drop_losers(decision);
+    if (decision->batch.count > 0 && sync == ENGINE_ASYNC)
+        decision->has_unsynced = true;
     if (decision->drops > 0)
         large_entry_drop_deleted(&decision->batch,
                                  store_large(decision->store));
     if (decision->lease_ms != 0)
         hlc_lease_written(store_clock(decision->store), decision->lease_ms);
+    if (is_replicated(decision))
+        bucket_sums_applied(store_sums(decision->store), &decision->changes);
 }
 
 void decision_end(struct decision *decision)
 {
     overlay_clear(&decision->overlay);
+    bucket_changes_end(&decision->changes);
     if (decision->batch.bytes.capacity > KEPT_BYTES)
         engine_batch_free(&decision->batch);
     if (decision->encoded.capacity > KEPT_BYTES)
         blob_free(&decision->encoded);
+    if (decision->losers.capacity > KEPT_BYTES)
+        blob_free(&decision->losers);
 }
 
 void decision_free(struct decision *decision)
 {
     overlay_free(&decision->overlay);
+    bucket_changes_free(&decision->changes);
     engine_batch_free(&decision->batch);
     blob_free(&decision->encoded);
+    blob_free(&decision->losers);
 }
 
 static void fail_write(struct write *write, enum kist_status status)

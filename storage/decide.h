@@ -10,21 +10,27 @@
 #ifndef KIST_STORAGE_DECIDE_H
 #define KIST_STORAGE_DECIDE_H
 
+#include "storage/bucket_sums.h"
 #include "storage/commit.h"
 #include "storage/overlay.h"
 
 struct decision {
     struct store *store; /* Kept. Set by the owner. */
+    bool has_unsynced;   /* Batches of this process may have been. */
 
     struct engine_batch batch;
     struct overlay overlay;
+    struct bucket_changes changes; /* In a cluster. */
+    struct blob losers;    /* References of records that were not kept. */
     struct blob encoded;   /* The record at work. */
     uint64_t work;         /* Bytes of records read and made. */
     size_t writes;         /* That the batch holds. */
     size_t drops;          /* Large values whose files go with the batch. */
+    uint64_t opening;      /* Of the engine that it is decided on. */
     uint64_t now_ms;       /* One wall time for the whole batch. */
-    struct version newest; /* Stamped last. */
+    struct version newest; /* Of what was stamped or learnt. */
     uint64_t lease_ms;     /* Written with the batch; 0: none is due. */
+    enum engine_sync group_sync; /* What the group at hand asks for. */
 };
 
 void decision_begin(struct decision *decision);
@@ -45,10 +51,11 @@ void decision_seal(struct decision *decision);
 enum engine_sync decision_sync(const struct decision *decision);
 
 /*
- * The batch is applied, and synced if it had to be: the clock may rely on its
- * lease, and the files of large values that nobody has any more are dropped.
+ * The batch is applied, with sync, which is no less than decision_sync(): the
+ * clock may rely on its lease, and the files of large values that nobody has
+ * any more are dropped.
  */
-void decision_applied(struct decision *decision);
+void decision_applied(struct decision *decision, enum engine_sync sync);
 
 void decision_end(struct decision *decision);  /* Keeps memory for the next. */
 void decision_free(struct decision *decision); /* Keeps none. */

@@ -23,3 +23,9 @@ int merge_compare(const struct record *a, const struct record *b)
         result = view_compare(a->media_type, b->media_type);
     return result != 0 ? result : view_compare(a->value, b->value);
 }
+
+bool merge_may_purge(const struct record *record, struct version floor)
+{
+    return version_compare(record->version, floor) < 0 &&
+           record_is_dead(record, version_ms(floor));
+}

@@ -19,4 +19,10 @@
  */
 int merge_compare(const struct record *a, const struct record *b);
 
+/*
+ * Nobody needs the record any more once all owners have everything below
+ * floor: it was dead then. By record and floor alone, so that all decide alike.
+ */
+bool merge_may_purge(const struct record *record, struct version floor);
+
 #endif

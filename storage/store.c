@@ -10,6 +10,7 @@
 #include "storage/data_dir.h"
 #include "storage/disk.h"
 #include "storage/large_entry.h"
+#include "storage/replica_open.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,6 +46,8 @@ struct store {
 
     pthread_rwlock_t engine_lock; /* Shared: use; alone: replace. */
     struct engine *engine;        /* NULL while DOWN. */
+    struct bucket_sums *sums;     /* NULL: a node alone. */
+    _Atomic uint64_t opening;     /* Of the engine. */
 
     pthread_mutex_t state_lock; /* Orders changes of state. */
     _Atomic int state;          /* enum store_state */
@@ -97,6 +100,11 @@ static void move(struct store *store, enum store_state to, const char *why)
 struct hlc *store_clock(struct store *store)
 {
     return &store->clock;
+}
+
+struct bucket_sums *store_sums(const struct store *store)
+{
+    return store->sums;
 }
 
 struct store_stats *store_stats(struct store *store)
@@ -246,6 +254,10 @@ static enum kist_status open_parts(struct store *store,
                  "%s: the node's identity cannot be read or written (%s); "
                  "check the disk, or restore a backup",
                  store->options.path, kist_status_name(status));
+    if (status == KIST_OK)
+        status = replica_open(store->options.replicated, store->engine,
+                              out_fault, &store->sums);
+    store->options.replicated = NULL; /* The caller's, and read. */
     return status;
 }
 
@@ -322,6 +334,7 @@ void store_close(struct store *store)
     if (store->engine != NULL)
         flush_before_close(store);
     close_engine(store);
+    bucket_sums_free(store->sums);
     large_close(store->large);
     cache_close(store->cache);
     disk_close(store->disk);
@@ -575,8 +588,13 @@ static enum kist_status apply_through_cache(struct store *store,
     return status;
 }
 
+uint64_t store_opening(const struct store *store)
+{
+    return atomic_load(&store->opening);
+}
+
 enum kist_status store_apply(struct store *store,
-                             const struct engine_batch *batch,
+                             const struct engine_batch *batch, uint64_t opening,
                              enum engine_sync sync)
 {
     uint64_t started_ns = clock_mono_ns();
@@ -588,6 +606,8 @@ enum kist_status store_apply(struct store *store,
 
     pthread_rwlock_rdlock(&store->engine_lock);
     status = store_writable(store);
+    if (status == KIST_OK && opening != store_opening(store))
+        status = KIST_READ_ONLY;
     if (status != KIST_OK) {
         pthread_rwlock_unlock(&store->engine_lock);
         return status;
@@ -623,12 +643,19 @@ static enum kist_status replace_engine(struct store *store,
     if (store->cache != NULL)
         cache_clear(store->cache);
     close_engine(store);
+    atomic_fetch_add(&store->opening, 1);
     status = open_engine(store, out_fault);
     if (status == KIST_OK) {
         status = prove(store->engine);
         if (status != KIST_OK)
             snprintf(out_fault->text, sizeof(out_fault->text),
                      "the reopened engine failed its canary");
+    }
+    if (status == KIST_OK && store->sums != NULL) {
+        status = replica_open_again(store->engine, store->sums);
+        if (status != KIST_OK)
+            engine_fault_set(out_fault, "the reopened engine's sums of the "
+                                        "cluster's records cannot be read");
     }
     pthread_rwlock_unlock(&store->engine_lock);
     return status;

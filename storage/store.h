@@ -14,7 +14,8 @@
  *
  * Keys of the engine: 'k' + key: record; 'x' + expiry (8 bytes) + key: what
  * the sweep looks for; 'l' + file: the key of a large value
- * (storage/large_entry.h); 'm' + name: identity, clock lease, canary.
+ * (storage/large_entry.h); 'm' + name: identity, clock lease, canary; in a
+ * cluster also 'i' and 'b' (storage/replica_index.h).
  *
  * Threads: store_get() and cursors (storage/cursor.h) from any; store_apply()
  * from one at a time; store_check() from one at a time; store_close() last.
@@ -34,6 +35,7 @@
 /* The first byte of a record's key in the engine. */
 #define STORE_SPACE_RECORDS 'k'
 
+struct bucket_sums;
 struct cache;
 struct store;
 
@@ -45,12 +47,25 @@ enum store_state {
 
 const char *store_state_name(enum store_state state);
 
+/* Whose part of the world's records these are. */
+struct store_replication {
+    unsigned bits;    /* 2^bits partitions of the hashes of keys. */
+    uint64_t cluster; /* Which cluster's records these are. */
+};
+
 struct store_options {
     const char *path;             /* The data directory. */
     struct engine_options engine; /* path is ours to set. */
     uint64_t cache_bytes;         /* Of records in memory; 0: none. */
     uint64_t reserve_bytes;       /* Writes stop below it; 0: automatic. */
     uint64_t ballast_bytes;       /* 0: automatic. */
+    /*
+     * NULL: a node alone. Else deletions and expired records are kept, as
+     * older copies of them may come from elsewhere; readers skip them. A
+     * directory that has no index yet gets one: storage/replica_open.h. Needed
+     * during the open only.
+     */
+    const struct store_replication *replicated;
 };
 
 struct store_hooks {
@@ -64,8 +79,8 @@ struct store_hooks {
 
 /*
  * Open or create options->path. KIST_BUSY: another process has it.
- * KIST_CORRUPT, KIST_DISK_FULL, KIST_INVALID (not a data directory of ours),
- * KIST_IO; *out_fault says what to do. hooks are copied.
+ * KIST_CORRUPT, KIST_DISK_FULL, KIST_INVALID (not a data directory of ours, or
+ * another cluster's), KIST_IO; *out_fault says what to do. hooks are copied.
  */
 KIST_CHECKED enum kist_status store_open(const struct store_options *options,
                                          const struct store_hooks *hooks,
@@ -111,13 +126,18 @@ void store_batch_unexpire(struct engine_batch *batch, struct view key,
                           uint64_t expiry_ms);
 void store_batch_lease(struct engine_batch *batch, uint64_t lease_ms);
 
+/* How often the engine was opened. What was read before may be untrue after. */
+uint64_t store_opening(const struct store *store);
+
 /*
  * Write the batch whole or not at all. KIST_DISK_FULL, KIST_READ_ONLY,
  * KIST_IO, KIST_NO_MEMORY: nothing was written. KIST_UNKNOWN: it may or may
- * not survive a restart.
+ * not survive a restart. KIST_READ_ONLY is also the answer to a batch that was
+ * made before this opening, which may have brought an unknown write to light.
  */
 KIST_CHECKED enum kist_status store_apply(struct store *store,
                                           const struct engine_batch *batch,
+                                          uint64_t opening,
                                           enum engine_sync sync);
 
 /* Once a second, on a thread that may block: disk level, reopening. */
@@ -129,6 +149,9 @@ enum store_state store_state(const struct store *store);
 KIST_CHECKED enum kist_status store_writable(const struct store *store);
 
 struct hlc *store_clock(struct store *store);
+
+/* The sums of a store of a cluster (storage/replica_list.h); NULL: alone. */
+struct bucket_sums *store_sums(const struct store *store);
 
 struct store_stats {
     struct histogram read_time;

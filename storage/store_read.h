@@ -54,8 +54,9 @@ KIST_CHECKED enum kist_status store_get_under_cursor(struct store *store,
                                                      struct item *out_item);
 
 /*
- * The same for the commit, which reads what it is about to replace: that says
- * nothing about what clients will read, so the cache gets nothing of it.
+ * As store_get() for the commit, which reads what it is about to replace, and
+ * for who compares and moves records: that says nothing about what clients will
+ * read, so the cache gets nothing of it.
  */
 KIST_CHECKED enum kist_status store_peek(struct store *store, struct view key,
                                          struct item *out_item);

@@ -65,7 +65,7 @@ static void collect(struct sweep *sweep, struct cursor *cursor, uint64_t now_ms)
         sweep->writes[sweep->group.count++] = (struct write){
             .key = {NULL, key.size}, /* The blob may still move. */
             .next.expiry_ms = read_u64(entry.data),
-            .expire = true,
+            .kind = WRITE_EXPIRE,
         };
     }
 }

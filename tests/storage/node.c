@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 enum kist_status node_open_store(struct node *node)
@@ -18,6 +19,7 @@ enum kist_status node_open_store(struct node *node)
         .cache_bytes = CACHE_BYTES_MIN, /* Tiny: entries come and go. */
         .ballast_bytes = 1 << 16,
         .reserve_bytes = 1 << 20,
+        .replicated = node->replicated,
     };
 
     return store_open(&options, &node->hooks, &node->fault, &node->store);
@@ -36,9 +38,18 @@ static void close_lane(struct node *node)
     loop_close(node->loop);
 }
 
+static void on_changed(void *ctx, struct view key)
+{
+    struct node *node = ctx;
+
+    (void)key;
+    atomic_fetch_add(&node->changes, 1);
+}
+
 void node_open_commit(struct node *node)
 {
-    struct commit_options options = {.queue_bytes = 1 << 20};
+    struct commit_options options = {
+        .queue_bytes = 1 << 20, .ctx = node, .changed = on_changed};
 
     cr_assert(commit_open(node->store, &options, &node->commit) == KIST_OK);
     open_lane(node);

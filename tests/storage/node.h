@@ -15,6 +15,9 @@ struct node {
     /* For the next start; all zero will do. */
     struct store_hooks hooks;
     size_t write_buffer_bytes;
+    const struct store_replication *replicated;
+
+    _Atomic unsigned changes; /* That watchers were told of. */
 
     struct engine_fault fault; /* Of the last one. */
     struct store *store;

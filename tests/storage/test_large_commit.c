@@ -115,7 +115,7 @@ Test(large_commit, an_expired_value_loses_its_file_to_the_sweep)
     expect_files(1);
 
     expire = (struct write){
-        .key = view_of("a"), .next.expiry_ms = 1000, .expire = true};
+        .key = view_of("a"), .next.expiry_ms = 1000, .kind = WRITE_EXPIRE};
     cr_assert(node_write(&node, &expire) == KIST_OK);
     expect_files(0);
     blob_free(&bytes);
@@ -172,7 +172,8 @@ Test(large_commit, a_touched_value_has_its_entry_again)
     store("a", "tide ");
     reference = large_value_of(&node, "a");
     large_entry_delete(&batch, &reference);
-    cr_assert(store_apply(node.store, &batch, ENGINE_SYNC) == KIST_OK);
+    cr_assert(store_apply(node.store, &batch, store_opening(node.store),
+                          ENGINE_SYNC) == KIST_OK);
     engine_batch_free(&batch);
     cr_assert(node_write(&node, &touch) == KIST_OK);
     expect_owner("a");

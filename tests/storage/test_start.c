@@ -82,7 +82,10 @@ static void write_batch(unsigned from, unsigned count)
         record_encode(key_of(i), &record, &encoded);
         store_batch_put(&batch, key_of(i), blob_view(&encoded), 0);
     }
-    cr_assert(eq(int, store_apply(node.store, &batch, ENGINE_ASYNC), KIST_OK));
+    cr_assert(eq(int,
+                 store_apply(node.store, &batch, store_opening(node.store),
+                             ENGINE_ASYNC),
+                 KIST_OK));
     blob_free(&encoded);
     engine_batch_free(&batch);
 }

@@ -107,8 +107,9 @@ static bool take_out_entries(unsigned nth)
     bool fired;
 
     for (size_t i = 0; i < ENTRIES; i++)
-        writes[i] = (struct write){
-            .key = view_of("gone"), .expire = true, .next.expiry_ms = i + 1};
+        writes[i] = (struct write){.key = view_of("gone"),
+                                   .kind = WRITE_EXPIRE,
+                                   .next.expiry_ms = i + 1};
     writes[6] = node_put("a", "1");
     writes[7] = node_put("b", "1");
     writes[8] = node_put("c", "1");

@@ -128,7 +128,7 @@ static void make_write(struct write *write, struct workload_write *plan,
         plan->size += workload_random(random) % 12000;
     *write = (struct write){.key = workload_key(plan->key), .ctx = plan};
     if (plan->op == WORKLOAD_EXPIRE) {
-        write->expire = true;
+        write->kind = WRITE_EXPIRE;
         write->next.expiry_ms = model->keys[plan->key].expiry_ms;
         return;
     }

@@ -1,0 +1,82 @@
+/*
+ * bucket_sums - the sums of a node's records, leaf by leaf, in memory and in
+ * the engine.
+ *
+ * The batch that changes a record also has the new sum of its leaf, as 'b' +
+ * partition (4) + leaf (1) -> sum (16), number of records (8). So whatever a
+ * crash leaves, the sums are those of the records that are found.
+ *
+ * A batch in the making only notes its changes, which can be taken back by
+ * going back to an earlier count. The sums in memory change when the batch was
+ * applied.
+ *
+ * Threads: bucket_sums_of() from any; the rest belongs to the committing one,
+ * or to who opens or reopens the engine while nobody commits.
+ */
+#ifndef KIST_STORAGE_BUCKET_SUMS_H
+#define KIST_STORAGE_BUCKET_SUMS_H
+
+#include "storage/bucket.h"
+#include "storage/engine.h"
+
+enum { BUCKET_SUMS_SPACE = 'b', BUCKET_SUMS_KEY_SIZE = 6 };
+
+struct bucket_leaf {
+    struct bucket_sum sum;
+    uint64_t count; /* Of records. */
+};
+
+struct bucket_sums;
+
+/* KIST_NO_MEMORY. All are zero. Ended by bucket_sums_free(). */
+KIST_CHECKED enum kist_status bucket_sums_new(unsigned bits, uint64_t cluster,
+                                              struct bucket_sums **out_sums);
+void bucket_sums_free(struct bucket_sums *sums); /* Takes NULL. */
+
+unsigned bucket_sums_bits(const struct bucket_sums *sums);
+
+/* Of a partition's leaf, or of a whole partition: KEY_HASH_ALL_LEAVES. */
+struct bucket_leaf bucket_sums_of(struct bucket_sums *sums, unsigned partition,
+                                  unsigned leaf);
+
+/* What a batch in the making does to the sums. */
+struct bucket_changes {
+    struct bucket_change *changes;
+    size_t count;
+    size_t capacity;
+};
+
+void bucket_changes_end(struct bucket_changes *changes); /* Keeps little. */
+void bucket_changes_free(struct bucket_changes *changes);
+
+/*
+ * The key with this hash has next now, and had old; NULL: none. Of a record,
+ * what bucket_add() counts matters. KIST_NO_MEMORY: nothing was noted.
+ */
+KIST_CHECKED enum kist_status bucket_sums_note(const struct bucket_sums *sums,
+                                               struct bucket_changes *changes,
+                                               uint64_t hash, struct view key,
+                                               const struct record *old,
+                                               const struct record *next);
+
+/* Add to batch what the sums will be; nothing can be taken back any more. */
+void bucket_sums_put(const struct bucket_sums *sums,
+                     struct bucket_changes *changes,
+                     struct engine_batch *batch);
+
+/* That batch was applied. */
+void bucket_sums_applied(struct bucket_sums *sums,
+                         const struct bucket_changes *changes);
+
+/* All are zero again. */
+void bucket_sums_clear(struct bucket_sums *sums);
+
+/* An entry of the engine. KIST_CORRUPT: it is none of these sums'. */
+KIST_CHECKED enum kist_status
+bucket_sums_load(struct bucket_sums *sums, struct view key, struct view value);
+
+/* Add those that are not zero to batch, from *place on, up to so many. */
+void bucket_sums_put_all(const struct bucket_sums *sums, size_t *place,
+                         size_t limit, struct engine_batch *batch);
+
+#endif
