@@ -19,6 +19,7 @@
 #include "storage/store.h"
 
 struct env;
+struct ring;
 
 /* Lives in the struct it is about. */
 struct env_timer {
@@ -93,6 +94,30 @@ struct env_part {
 
 #define ENV_ALL_LEAVES KEY_HASH_ALL_LEAVES
 
+/* Keys: lower <= key < upper; an empty bound is none. */
+struct env_scan_range {
+    struct view lower;
+    struct view upper;
+    bool reverse; /* From the last one backwards. */
+    bool values;  /* Else the records come without theirs. */
+};
+
+/*
+ * A page of the records that the node owns in that ring, dead ones too
+ * (replication/scan_page.h). Kept, bounds and ring too, until done.
+ */
+struct env_scan {
+    const struct ring *ring;
+    struct env_scan_range range;
+    void (*done)(struct env_scan *scan);
+
+    /* Set before done. */
+    enum kist_status status;
+    struct blob page; /* The caller's, empty before. */
+    unsigned count;   /* Records in it. */
+    void *own;        /* The env's. */
+};
+
 struct env_ops {
     uint64_t (*wall_ms)(struct env *env);
     uint64_t (*mono_ms)(struct env *env);
@@ -122,6 +147,9 @@ struct env_ops {
                              struct view after, struct blob *out,
                              unsigned *out_count);
     void (*lease)(struct env *env, struct env_lease *lease);
+
+    /* scan_page_fill(), which may block, and then done. */
+    void (*scan)(struct env *env, struct env_scan *scan);
 };
 
 /* Every implementation's struct begins with this one. */

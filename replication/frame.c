@@ -50,7 +50,7 @@ void frame_seal(unsigned items, struct blob *out)
 
 static bool is_kind(unsigned kind)
 {
-    return kind >= FRAME_PUSH && kind <= FRAME_LIST;
+    return (kind >= FRAME_PUSH && kind <= FRAME_LIST) || kind == FRAME_SCAN;
 }
 
 enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
@@ -329,6 +329,7 @@ enum kist_status frame_next_answers(enum frame_kind kind, struct view *body,
         return status;
     case FRAME_SUMS:
     case FRAME_LIST:
+    case FRAME_SCAN:
         break;
     }
     return KIST_INVALID;

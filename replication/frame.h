@@ -23,6 +23,7 @@
  *   summed          sum (16)
  *   list            partition (4) leaf (2) key size (2) key to go on behind
  *   listed          an entry each: key size (2) key version (16)
+ *   scan            one item, and pages as answers: replication/scan_page.h
  */
 #ifndef KIST_REPLICATION_FRAME_H
 #define KIST_REPLICATION_FRAME_H
@@ -38,6 +39,7 @@ enum frame_kind {
     FRAME_FETCH = 2,
     FRAME_SUMS = 3,
     FRAME_LIST = 4, /* One item; the answer has one for each entry. */
+    FRAME_SCAN = 8, /* One item; the answer has one for each record. */
 };
 
 enum frame_status {

@@ -20,6 +20,7 @@ static enum outbox_lane lane_of(const struct env_call *call)
         return OUTBOX_FETCHES;
     case FRAME_SUMS:
     case FRAME_LIST:
+    case FRAME_SCAN:
         break;
     }
     return OUTBOX_OTHERS;

@@ -27,6 +27,7 @@ static unsigned most_items(enum frame_kind kind)
         return PARCEL_FETCHES;
     case FRAME_SUMS:
     case FRAME_LIST:
+    case FRAME_SCAN:
         break;
     }
     return 0; /* It goes alone. */

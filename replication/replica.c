@@ -5,6 +5,7 @@
 #include "replication/replica.h"
 
 #include "base/owner.h"
+#include "replication/scan_page.h"
 
 #include <stdlib.h>
 
@@ -161,6 +162,70 @@ static void list(struct seat *seat, const struct frame *frame,
     refuse(seat, frame, FRAME_BUSY, caller);
 }
 
+/* Scanning: answered when the page has been read. */
+
+struct scan_job {
+    struct seat *seat;
+    struct replica_caller *caller;
+    struct blob message;
+    struct frame frame; /* Of message. */
+    struct env_scan scan;
+};
+
+static void free_scan(struct scan_job *job)
+{
+    if (job != NULL)
+        blob_free(&job->message);
+    free(job);
+}
+
+static void scanned(struct env_scan *scan)
+{
+    struct scan_job *job = OWNER(scan, struct scan_job, scan);
+    struct blob answer = BLOB_EMPTY;
+
+    if (scan->status == KIST_OK) {
+        begin_answer(job->seat, &job->frame, FRAME_OK, &answer);
+        blob_append(&answer, blob_view(&scan->page));
+        send_answer(job->caller, scan->count, &answer);
+    } else {
+        refuse(job->seat, &job->frame,
+               scan->status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
+               job->caller);
+    }
+    blob_free(&scan->page);
+    free_scan(job);
+}
+
+static void scan(struct seat *seat, struct view message,
+                 const struct frame *frame, struct replica_caller *caller)
+{
+    struct scan_job *job = calloc(1, sizeof(*job));
+    struct view body;
+    enum kist_status status = KIST_NO_MEMORY;
+
+    if (job != NULL) {
+        blob_append(&job->message, message);
+        if (!job->message.failed)
+            status = frame_decode(blob_view(&job->message), &job->frame);
+    }
+    if (status == KIST_OK) {
+        body = job->frame.body;
+        status = scan_page_next_range(&body, &job->scan.range);
+    }
+    if (status != KIST_OK) {
+        free_scan(job);
+        refuse(seat, frame, status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
+               caller);
+        return;
+    }
+    job->seat = seat;
+    job->caller = caller;
+    job->scan.ring = seat->ring;
+    job->scan.done = scanned;
+    seat->env->ops->scan(seat->env, &job->scan);
+}
+
 /* Pushing: answered when the store is done. */
 
 static void finish(struct replica_job *job)
@@ -290,6 +355,9 @@ void replica_receive(struct seat *seat, struct view message,
         break;
     case FRAME_LIST:
         list(seat, &frame, caller);
+        break;
+    case FRAME_SCAN:
+        scan(seat, message, &frame, caller);
         break;
     }
 }

@@ -1,11 +1,13 @@
 #include "tests/simulator/clients.h"
 
 #include "base/owner.h"
+#include "replication/cluster_scan.h"
 #include "replication/quorum_read.h"
 #include "replication/quorum_write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TIMEOUT_MS 400
 #define HEDGE_MS   20
@@ -332,6 +334,89 @@ static enum kist_status begin_read(struct operation *operation,
     return quorum_read_start(&operation->read, &machine->seat);
 }
 
+/* Listing, by majorities. */
+
+struct listing {
+    struct cluster_scan scan;
+    struct session *session;
+    struct version before[KEYS]; /* As for a read. */
+};
+
+static unsigned number_of(struct view key)
+{
+    unsigned number = 0;
+
+    while (number < KEYS && !view_equal(key_at(number), key))
+        number++;
+    return number;
+}
+
+/* Each key once, in order, and nothing older than what was known before. */
+static void check_listing(struct listing *listing)
+{
+    struct clients *clients = listing->session->clients;
+    struct version seen[KEYS] = {0};
+    struct view last = {NULL, 0};
+    struct scan_page_record found;
+
+    while (cluster_scan_next(&listing->scan, &found)) {
+        unsigned key = number_of(found.key);
+
+        world_expect(clients->world, view_compare(found.key, last) > 0,
+                     "a listing is not in order");
+        world_expect(clients->world,
+                     key < KEYS && was_written(clients, key, &found.record),
+                     "what was listed was never written");
+        if (key < KEYS)
+            seen[key] = found.record.version;
+        last = found.key;
+    }
+    for (unsigned key = 0; key < KEYS; key++)
+        world_expect(clients->world,
+                     version_compare(seen[key], listing->before[key]) >= 0,
+                     "%s: a listing went back", key_at(key).data);
+}
+
+static void listed(struct cluster_scan *scan)
+{
+    struct listing *listing = OWNER(scan, struct listing, scan);
+    struct session *session = listing->session;
+
+    world_say(session->clients->world, "session %u: lists: %s", session->number,
+              kist_status_name(scan->status));
+    if (scan->status == KIST_OK) {
+        session->clients->listings++;
+        check_listing(listing);
+    }
+    cluster_scan_clear(scan);
+    free(listing);
+    session->clients->busy--;
+    rest(session);
+}
+
+static void begin_listing(struct session *session, struct machine *machine)
+{
+    struct clients *clients = session->clients;
+    struct listing *listing = calloc(1, sizeof(*listing));
+
+    if (listing == NULL)
+        abort();
+    listing->session = session;
+    memcpy(listing->before, clients->known, sizeof(listing->before));
+    listing->scan = (struct cluster_scan){.range.values = true,
+                                          .n = copies_of(clients),
+                                          .r = majority_of(clients),
+                                          .timeout_ms = TIMEOUT_MS,
+                                          .answered = listed};
+    if (cluster_scan_start(&listing->scan, &machine->seat) == KIST_OK) {
+        clients->busy++;
+        return;
+    }
+    clients->refused++;
+    free(listing);
+    rest(session);
+}
+
 static void begin_next(struct event *event)
 {
     struct session *session = OWNER(event, struct session, next);
@@ -342,6 +427,10 @@ static void begin_next(struct event *event)
 
     if (machine == NULL) {
         rest(session);
+        return;
+    }
+    if (world_chance(clients->world, 500)) {
+        begin_listing(session, machine);
         return;
     }
     operation = operation_new(clients, session,

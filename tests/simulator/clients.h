@@ -9,6 +9,7 @@
  *   - a majority read returns no older version than any majority write that
  *     was acknowledged, or majority read that was answered, before it began;
  *     so neither does a deleted value come back, nor do reads go back in time;
+ *   - neither does a listing by majorities, which has each key once;
  *   - with `after`, a session's read returns its own last majority write or a
  *     newer one, however few copies it asks;
  *   - what is read was written, for this key, with this version, byte for byte,
@@ -58,7 +59,7 @@ struct clients {
 
     /* How much happened at all. */
     unsigned fates[FATE_NOT_APPLIED + 1];
-    unsigned superseded, refused, reads, reads_failed, repaired;
+    unsigned superseded, refused, reads, reads_failed, repaired, listings;
 };
 
 void clients_init(struct clients *clients, struct network *network);

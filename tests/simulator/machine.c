@@ -1,6 +1,7 @@
 #include "tests/simulator/machine.h"
 
 #include "base/owner.h"
+#include "replication/scan_page.h"
 #include "replication/replica.h"
 #include "replication/ring_bytes.h"
 #include "replication/ring_plan.h"
@@ -338,6 +339,71 @@ static void lease(struct env *env, struct env_lease *lease)
     write_back(of_env(env), (struct write_back){.lease = lease});
 }
 
+/* Listing. */
+
+struct listing {
+    struct env_timer timer;
+    struct machine *machine;
+    struct env_scan *scan;
+};
+
+static bool is_next(const struct env_scan_range *range, struct view key,
+                    struct view last, struct view best)
+{
+    int way = range->reverse ? -1 : 1;
+
+    if (key.size == 0 || view_compare(key, range->lower) < 0 ||
+        (range->upper.size > 0 && view_compare(key, range->upper) >= 0))
+        return false;
+    return (last.size == 0 || way * view_compare(key, last) > 0) &&
+           (best.size == 0 || way * view_compare(key, best) < 0);
+}
+
+/* The key that follows last, or an empty one. */
+static struct view key_behind(const struct listing *listing, struct view last)
+{
+    struct view best = {NULL, 0};
+
+    for (unsigned i = 0; i < CELLS_MAX; i++) {
+        const struct cell *cell = &listing->machine->cells[i];
+
+        if (cell->record.size > 0 &&
+            is_next(&listing->scan->range, blob_view(&cell->key), last, best))
+            best = blob_view(&cell->key);
+    }
+    return best;
+}
+
+static void list_keys(struct env_timer *timer)
+{
+    struct listing *listing = OWNER(timer, struct listing, timer);
+    struct env_scan *scan = listing->scan;
+    struct machine *machine = listing->machine;
+    struct view last = {NULL, 0}, key = key_behind(listing, last);
+    struct record record;
+    bool is_full = false;
+
+    for (; !is_full && key.size > 0; key = key_behind(listing, last)) {
+        if (scan_page_owns(scan, machine->env.self, key) &&
+            machine_record(machine, key, &record) != NULL)
+            is_full = scan_page_add(scan, key, &record);
+        last = key;
+    }
+    scan_page_end(scan, !is_full, last);
+    scan->status = machine->is_dying ? KIST_IO : KIST_OK;
+    free(listing);
+    scan->done(scan);
+}
+
+static void scan(struct env *env, struct env_scan *scan)
+{
+    struct listing *listing = allocate(sizeof(*listing));
+
+    *listing = (struct listing){
+        .timer.fire = list_keys, .machine = of_env(env), .scan = scan};
+    timer_set(env, &listing->timer, 0);
+}
+
 /* The network. */
 
 /* A call on its way; there until its message and answers are, too. */
@@ -524,6 +590,7 @@ static const struct env_ops ops = {
     .sum = sum,
     .list = list,
     .lease = lease,
+    .scan = scan,
 };
 
 /* Crash and start. */

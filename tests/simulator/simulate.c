@@ -25,7 +25,7 @@
 struct totals {
     uint64_t fates[FATE_NOT_APPLIED + 1];
     uint64_t superseded, refused, reads, reads_failed, repaired, compared,
-        hinted;
+        hinted, listings;
     uint64_t crashes, delivered, lost;
 };
 
@@ -161,6 +161,7 @@ static void count(struct totals *totals, const struct clients *clients)
     totals->reads += clients->reads;
     totals->reads_failed += clients->reads_failed;
     totals->repaired += clients->repaired;
+    totals->listings += clients->listings;
     totals->crashes += clients->network->crashes;
     totals->delivered += clients->network->delivered;
     totals->lost += clients->network->lost;
@@ -228,6 +229,7 @@ static void report(const struct totals *totals, uint64_t seeds)
         {"reads", totals->reads},
         {"of them failed", totals->reads_failed},
         {"records repaired by reads", totals->repaired},
+        {"listings", totals->listings},
         {"records brought by comparing", totals->compared},
         {"records brought by hints", totals->hinted},
         {"crashes", totals->crashes},
@@ -243,9 +245,10 @@ static void report(const struct totals *totals, uint64_t seeds)
 static bool is_void(const struct totals *totals, uint64_t seeds)
 {
     return totals->fates[FATE_ACKED] < 30 * seeds ||
-           totals->reads < 30 * seeds || totals->crashes < 2 * seeds ||
-           totals->lost < 10 * seeds || totals->repaired < 2 * seeds ||
-           totals->compared < 2 * seeds || totals->hinted < 2 * seeds;
+           totals->reads < 30 * seeds || totals->listings < seeds ||
+           totals->crashes < 2 * seeds || totals->lost < 10 * seeds ||
+           totals->repaired < 2 * seeds || totals->compared < 2 * seeds ||
+           totals->hinted < 2 * seeds;
 }
 
 int main(int argc, char **argv)
