@@ -6,6 +6,7 @@
 #include "api/cache_status.h"
 #include "api/entity.h"
 #include "api/exchange.h"
+#include "api/get_quorum.h"
 #include "api/get_value.h"
 #include "api/json_pointer.h"
 #include "api/json_text.h"
@@ -15,6 +16,7 @@
 #include "api/wait.h"
 #include "base/clock.h"
 #include "base/owner.h"
+#include "replication/seat.h"
 #include "storage/store.h"
 
 #include <stdlib.h>
@@ -268,7 +270,8 @@ static void reply_read(struct request *request, enum kist_status status,
         if (reply_item(request, item, condition) == KIST_OK)
             return;
         item_free(item);
-        status = read_living(request, item);
+        status = request->api_loop->seat != NULL ? KIST_CORRUPT
+                                                 : read_living(request, item);
         if (status == KIST_OK && version_equal(version, item->record.version)) {
             item_free(item);
             status = KIST_CORRUPT;
@@ -307,6 +310,42 @@ static bool is_known(enum kist_status status, const struct item *item,
            !condition_holds(condition, &item->record);
 }
 
+/* In a cluster: the owners have answered, and so does the request. */
+static void reply_gathered(struct request *request, enum kist_status status,
+                           struct item *item, unsigned answers)
+{
+    struct condition condition;
+    struct copies copies;
+
+    if (status == KIST_OK && is_dead(&item->record)) {
+        item_free(item);
+        status = KIST_NOT_FOUND;
+    }
+    if (!copies_read(request, &copies) ||
+        !preconditions_condition(request, &condition)) {
+        item_free(item); /* Both were read once before: this cannot be. */
+        return;
+    }
+    copies_read_receipt(request, &copies, answers);
+    reply_read(request, status, item, &condition);
+}
+
+/* This store knows of a change; in a cluster, others may know of more. */
+static void reply_waited(struct request *request, enum kist_status status,
+                         struct item *item, const struct condition *condition)
+{
+    struct copies copies;
+
+    reply_header(request, "Preference-Applied", "wait");
+    if (request->api_loop->seat == NULL) {
+        reply_read(request, status, item, condition);
+        return;
+    }
+    item_free(item);
+    if (copies_read(request, &copies))
+        get_quorum_start(request, &copies, reply_gathered);
+}
+
 static bool look_again(struct request *request, enum wait_time time,
                        uint64_t *out_next_ms)
 {
@@ -322,28 +361,58 @@ static bool look_again(struct request *request, enum wait_time time,
         item_free(&item);
         return false;
     }
-    reply_header(request, "Preference-Applied", "wait");
-    reply_read(request, status, &item, &condition);
+    reply_waited(request, status, &item, &condition);
     return true;
 }
 
 static const struct wait_rule wait_rule = {look_again};
 
-void get_key(struct request *request)
+/* False: it does not wait, and there was no reply. */
+static bool waits(struct request *request, enum kist_status status,
+                  struct item *item, const struct condition *condition)
 {
     struct prefer prefer = prefer_read(request->headers[HEADER_PREFER]);
+
+    if (!prefer.waits || !is_known(status, item, condition))
+        return false;
+    item_free(item);
+    wait_begin(request, &wait_rule, (uint64_t)prefer.wait_s * 1000);
+    return true;
+}
+
+/* Changes of a key are seen where it is kept: elsewhere nobody can wait. */
+static void gathered(struct request *request, enum kist_status status,
+                     struct item *item, unsigned answers)
+{
     struct condition condition;
+    bool is_living = status == KIST_OK && !is_dead(&item->record);
+
+    if (copies_are_here(request, request->api_loop->seat->ring->copies) &&
+        (status == KIST_OK || status == KIST_NOT_FOUND) &&
+        preconditions_condition(request, &condition) &&
+        waits(request, is_living ? KIST_OK : KIST_NOT_FOUND, item, &condition))
+        return;
+    reply_gathered(request, status, item, answers);
+}
+
+void get_key(struct request *request)
+{
+    struct condition condition;
+    struct copies copies;
     struct item item = {0};
     enum kist_status status;
 
-    if (!preconditions_hold(request) ||
+    if (!preconditions_hold(request) || !copies_read(request, &copies) ||
         !preconditions_condition(request, &condition))
         return;
-    status = read_living(request, &item);
-    if (prefer.waits && is_known(status, &item, &condition)) {
-        item_free(&item);
-        wait_begin(request, &wait_rule, (uint64_t)prefer.wait_s * 1000);
+    if (!get_quorum_is_here(request, &copies)) {
+        get_quorum_start(request, &copies, gathered);
         return;
     }
+    status = read_living(request, &item);
+    if (waits(request, status, &item, &condition))
+        return;
+    if (request->api_loop->seat != NULL)
+        copies_read_receipt(request, &copies, 1);
     reply_read(request, status, &item, &condition);
 }

@@ -2,9 +2,11 @@
 
 #include "api/api.h"
 #include "api/entity.h"
+#include "api/key_quorum.h"
 #include "api/moment.h"
 #include "api/preconditions.h"
 #include "api/reply.h"
+#include "base/clock.h"
 #include "base/owner.h"
 
 #include <inttypes.h>
@@ -12,10 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_work(void *work)
+void key_write_release(void *held)
 {
-    struct key_write *key_write = work;
+    struct key_write *key_write = held;
 
+    if (--key_write->references > 0)
+        return;
+    key_quorum_free(key_write->quorum);
     edit_clear(&key_write->edit);
     blob_free(&key_write->body);
     free(key_write);
@@ -71,7 +76,7 @@ static void on_done(struct commit_group *group)
     enum kist_status status = key_write->write.status;
 
     if (key_write->request == NULL) {
-        free_work(key_write);
+        key_write_release(key_write);
         return;
     }
     if (key_write->settled != NULL)
@@ -99,6 +104,8 @@ struct key_write *key_write_new(struct request *request)
         return NULL;
     }
     key_write->request = request;
+    key_write->references = 1;
+    key_write->now_ms = clock_wall_ms();
     key_write->applied = key_write_reply_empty;
     memcpy(key_write->key, request->key.data, request->key.size);
     key_write->write.key = (struct view){key_write->key, request->key.size};
@@ -112,14 +119,37 @@ struct key_write *key_write_new(struct request *request)
         .done = on_done,
     };
     request->work = key_write;
-    request->work_free = free_work;
+    request->work_free = key_write_release;
+    if (request->api_loop->seat != NULL && !key_quorum_prepare(key_write))
+        return NULL;
     return key_write;
+}
+
+/* In a cluster. */
+static void submit_to_owners(struct key_write *key_write)
+{
+    struct request *request = key_write->request;
+    bool edits = key_write->edit.kind != EDIT_NONE;
+
+    if (!edits && key_write->write.condition.kind == CONDITION_NONE) {
+        key_quorum_start(key_write);
+        return;
+    }
+    reply_problem(request, PROBLEM_NEEDS_STRONG,
+                  "%s reads the value before it writes, and the copies of a "
+                  "cluster take writes in no common order: it could lose "
+                  "another's. Write the whole value without a condition.",
+                  edits ? "This operation" : "A write with a condition");
 }
 
 void key_write_submit(struct key_write *key_write)
 {
     enum kist_status status;
 
+    if (key_write->quorum != NULL) {
+        submit_to_owners(key_write);
+        return;
+    }
     if (key_write->edit.kind != EDIT_NONE) {
         key_write->write.edit = edit_apply;
         key_write->write.ctx = &key_write->edit;
@@ -146,8 +176,11 @@ void key_write_headers(struct key_write *key_write)
     char text[MOMENT_SIZE];
 
     entity_version_headers(request, key_write->write.version);
-    reply_header(request, "Kist-Durable", "%s",
-                 key_write->group.synced == ENGINE_SYNC ? "sync" : "async");
+    if (key_write->quorum != NULL)
+        key_quorum_headers(key_write);
+    else
+        reply_header(request, "Kist-Durable", "%s",
+                     key_write->group.synced == ENGINE_SYNC ? "sync" : "async");
     if (key_write->write.expiry_ms != 0) {
         moment_to_rfc3339(key_write->write.expiry_ms, text);
         reply_header(request, "Kist-Expires", "%s", text);
@@ -164,15 +197,20 @@ void key_write_reply_value(struct key_write *key_write, unsigned code,
                            const char *media_type, enum json_type type,
                            struct blob *bytes)
 {
-    struct blob owner = *bytes;
+    struct view body = blob_view(bytes);
+    struct hold hold;
 
-    *bytes = BLOB_EMPTY;
+    if (key_write->quorum != NULL) {
+        key_write->references++;
+        hold = (struct hold){key_write, bytes->capacity, key_write_release};
+    } else {
+        hold = hold_blob(bytes);
+    }
     key_write_headers(key_write);
     if (type != JSON_NONE)
         reply_header(key_write->request, "Kist-Type", "%s",
                      json_type_name(type));
-    reply_bytes(key_write->request, code, media_type, &owner,
-                blob_view(&owner));
+    reply_held(key_write->request, code, media_type, &hold, body);
 }
 
 void key_write_reply_file(struct key_write *key_write, const char *media_type,

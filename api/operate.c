@@ -150,8 +150,8 @@ void operate_key(struct request *request)
     if (!parameters_fit(request, operation))
         return;
     key_write = key_write_new(request);
-    if (key_write == NULL ||
-        !preconditions_expiry(request, &key_write->edit.expiry_ms))
+    if (key_write == NULL || !preconditions_expiry(request, key_write->now_ms,
+                                                   &key_write->edit.expiry_ms))
         return;
     key_write->edit.kind = operation->kind;
     if (operation->begin(key_write))

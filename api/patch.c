@@ -73,7 +73,8 @@ void patch_key(struct request *request)
     if (!value_body_check_json(request, "The patch"))
         return;
     patch = key_write_new(request);
-    if (patch == NULL || !preconditions_expiry(request, &patch->edit.expiry_ms))
+    if (patch == NULL ||
+        !preconditions_expiry(request, patch->now_ms, &patch->edit.expiry_ms))
         return;
 
     patch->body = request_take_body(request);

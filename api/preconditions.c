@@ -1,11 +1,13 @@
 #include "api/preconditions.h"
 
 #include "api/api.h"
+#include "api/copies.h"
 #include "api/etag.h"
 #include "api/moment.h"
 #include "api/reply.h"
 #include "api/router.h"
 #include "base/clock.h"
+#include "replication/seat.h"
 #include "storage/store.h"
 
 #include <inttypes.h>
@@ -14,6 +16,15 @@
 static bool given(const struct request *request, enum request_header header)
 {
     return request->headers[header].data != NULL;
+}
+
+static bool observe(struct request *request, struct version seen)
+{
+    struct seat *seat = request->api_loop->seat;
+
+    return seat != NULL ? timekeeper_observe(&seat->clock, seen)
+                        : hlc_observe(store_clock(request->api->store), seen,
+                                      clock_wall_ms());
 }
 
 /* A version in a header: known form, and not from the far future. */
@@ -31,8 +42,7 @@ static bool version_header(struct request *request, enum request_header header,
                       name, VERSION_HEX_SIZE);
         return false;
     }
-    if (!hlc_observe(store_clock(request->api->store), version,
-                     clock_wall_ms())) {
+    if (!observe(request, version)) {
         reply_problem(request, PROBLEM_CLOCK,
                       "%s is more than %d s ahead of this node's clock. Check "
                       "the clocks of the machines.",
@@ -42,11 +52,16 @@ static bool version_header(struct request *request, enum request_header header,
     return true;
 }
 
+/* In a cluster the same write may be sent once more; here it could not. */
 static bool resends_version(struct request *request)
 {
+    bool may =
+        request->api_loop->seat != NULL && request->key.size > 0 &&
+        (request->method == METHOD_PUT || request->method == METHOD_DELETE);
+
     if (!version_header(request, HEADER_KIST_VERSION, "Kist-Version"))
         return false;
-    if (!given(request, HEADER_KIST_VERSION))
+    if (may || !given(request, HEADER_KIST_VERSION))
         return true;
     reply_problem(request, PROBLEM_INVALID_HEADER,
                   "Kist-Version is a header of answers. Use If-Match to write "
@@ -54,35 +69,23 @@ static bool resends_version(struct request *request)
     return false;
 }
 
-static bool copies(struct request *request, enum parameter parameter)
-{
-    struct view value = request->parameters[parameter];
-    uint64_t number;
-
-    if (value.data == NULL || view_is(value, "one") ||
-        view_is(value, "quorum") || view_is(value, "all"))
-        return true;
-    if (!view_to_u64(value, &number) || number == 0) {
-        reply_problem(request, PROBLEM_INVALID_PARAMETER,
-                      "%s takes a number from 1, or one, quorum, all.",
-                      parameter_name(parameter));
-        return false;
-    }
-    if (number == 1)
-        return true;
-    reply_member_number(request, "limit", 1);
-    reply_problem(request, PROBLEM_UNPROCESSABLE,
-                  "%s=%" PRIu64 " needs as many nodes, and this node stands "
-                  "alone: 1 is the most.",
-                  parameter_name(parameter), number);
-    return false;
-}
-
 bool preconditions_hold(struct request *request)
 {
+    struct copies copies;
+
     return version_header(request, HEADER_KIST_AFTER, "Kist-After") &&
-           resends_version(request) && copies(request, PARAMETER_N) &&
-           copies(request, PARAMETER_R) && copies(request, PARAMETER_W);
+           resends_version(request) && copies_read(request, &copies);
+}
+
+struct version preconditions_version(const struct request *request,
+                                     enum request_header header)
+{
+    struct version version = VERSION_NONE;
+
+    if (given(request, header) &&
+        !version_from_hex(request->headers[header], &version))
+        return VERSION_NONE; /* It was read once before: this cannot be. */
+    return version;
 }
 
 bool preconditions_condition(struct request *request,
@@ -166,10 +169,10 @@ static bool expires_header(struct request *request, uint64_t now_ms,
     return true;
 }
 
-bool preconditions_expiry(struct request *request, uint64_t *out_expiry_ms)
+bool preconditions_expiry(struct request *request, uint64_t now_ms,
+                          uint64_t *out_expiry_ms)
 {
-    uint64_t max_s = request->api->settings->ttl_max_ms / 1000;
-    uint64_t now_ms = clock_wall_ms(), ttl_s = 0;
+    uint64_t max_s = request->api->settings->ttl_max_ms / 1000, ttl_s = 0;
 
     *out_expiry_ms = 0;
     if (request_has(request, PARAMETER_TTL)) {

@@ -13,10 +13,15 @@
 #include "storage/engine.h"
 
 /*
- * Kist-After (versions made from now on are above it), Kist-Version (only an
- * answer's header here), and n, r, w, of which a node alone has one.
+ * Kist-After (versions made from now on are above it), n, r and w, and
+ * Kist-Version, which only a plain write of a key in a cluster takes: it is
+ * that write once more.
  */
 KIST_CHECKED bool preconditions_hold(struct request *request);
+
+/* A version in a header that passed preconditions_hold(), or none. */
+struct version preconditions_version(const struct request *request,
+                                     enum request_header header);
 
 /* If-Match and If-None-Match as one condition. */
 KIST_CHECKED bool preconditions_condition(struct request *request,
@@ -26,8 +31,8 @@ KIST_CHECKED bool preconditions_condition(struct request *request,
 KIST_CHECKED bool preconditions_sync(struct request *request,
                                      enum engine_sync *out_sync);
 
-/* ?ttl= or Kist-Expires as an absolute time; 0: neither was given. */
-KIST_CHECKED bool preconditions_expiry(struct request *request,
+/* ?ttl= from now_ms on, or Kist-Expires; 0: neither was given. */
+KIST_CHECKED bool preconditions_expiry(struct request *request, uint64_t now_ms,
                                        uint64_t *out_expiry_ms);
 
 /* Query numbers and switches. Without the parameter, *out stays. */

@@ -28,6 +28,7 @@ enum problem {
     PROBLEM_PATCH_TEST_FAILED,  /* 409 */
     PROBLEM_COUNT_CHANGED,      /* 409: confirm= is not the count */
     PROBLEM_CLOCK,              /* 409: a version from the far future */
+    PROBLEM_NEEDS_STRONG,       /* 409: not what copies can decide */
     PROBLEM_CONDITION_FAILED,   /* 412, with the current ETag */
     PROBLEM_BODY_TOO_LARGE,     /* 413 */
     PROBLEM_KEY_TOO_LONG,       /* 414 */
@@ -42,6 +43,7 @@ enum problem {
     PROBLEM_BUSY,            /* 503, Retry-After: a queue or budget is full */
     PROBLEM_STOPPING,        /* 503, Retry-After */
     PROBLEM_UNAVAILABLE,     /* 503, Retry-After: the engine is reopening */
+    PROBLEM_TOO_FEW,         /* 503, Retry-After: copies that answer */
     PROBLEM_OUTCOME_UNKNOWN, /* 504: a write failed half-way */
     PROBLEM_VERSION,         /* 505: not HTTP/1.0 or 1.1 */
     PROBLEM_DISK_FULL,       /* 507 */

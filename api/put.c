@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "storage/store.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Prefer: return=representation */
@@ -107,6 +108,22 @@ static bool may_hold(struct request *request, const struct condition *condition)
     return holds;
 }
 
+/* The file would be on this node alone. */
+static bool may_be_large(struct request *request)
+{
+    uint64_t limit = request->api->settings->inline_bytes;
+
+    if (request->api_loop->seat == NULL)
+        return true;
+    reply_member_number(request, "limit", limit);
+    reply_problem(request, PROBLEM_BODY_TOO_LARGE,
+                  "In a cluster a value has at most %" PRIu64
+                  " bytes (--inline-bytes): larger ones lie in files, which "
+                  "are not copied between nodes.",
+                  limit);
+    return false;
+}
+
 bool put_admit(struct request *request)
 {
     struct condition condition;
@@ -122,7 +139,8 @@ bool put_admit(struct request *request)
     digest_check_free(check);
     if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
         !preconditions_condition(request, &condition) ||
-        !preconditions_expiry(request, &expiry_ms))
+        !preconditions_expiry(request, clock_wall_ms(), &expiry_ms) ||
+        !may_be_large(request))
         return false;
     status = store_writable(request->api->store);
     if (status != KIST_OK) {
@@ -137,7 +155,7 @@ static struct key_write *begin(struct request *request, struct view media_type)
     struct key_write *put = key_write_new(request);
     uint64_t expiry_ms;
 
-    if (put == NULL || !preconditions_expiry(request, &expiry_ms))
+    if (put == NULL || !preconditions_expiry(request, put->now_ms, &expiry_ms))
         return NULL;
     memcpy(put->media_type, media_type.data, media_type.size);
     put->write.next = (struct record){
