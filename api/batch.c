@@ -4,10 +4,13 @@
  * A pool thread reads the body. Gets alone are then answered from there; as
  * soon as one operation writes, all go through the commit as one group, so
  * that a get sees the puts before it, and atomic=1 is all or nothing.
+ * In a cluster each goes to the owners of its key instead
+ * (api/batch_quorum.h).
  */
 #include "api/handlers.h"
 
 #include "api/api.h"
+#include "api/batch_quorum.h"
 #include "api/batch_read.h"
 #include "api/entity.h"
 #include "api/large_value.h"
@@ -36,6 +39,9 @@ struct batch {
     struct batch_operations operations;
     struct write *writes; /* One an operation. */
     struct commit_group group;
+    struct batch_quorum quorum; /* Instead, in a cluster. */
+    bool is_shared;             /* Owners use the operations. */
+    bool is_orphaned;           /* The request is gone: they are the last. */
     struct blob answer;
 
     enum kist_status status; /* Of reading the body. */
@@ -51,6 +57,10 @@ static void free_batch(void *work)
 {
     struct batch *batch = work;
 
+    batch->is_orphaned = batch->is_shared;
+    if (batch->is_shared)
+        return;
+    batch_quorum_clear(&batch->quorum);
     batch_operations_clear(&batch->operations);
     blob_free(&batch->body);
     blob_free(&batch->answer);
@@ -108,24 +118,37 @@ static void load_value(struct batch *batch, size_t i, struct item *loaded,
         batch->writes[i].status = status;
 }
 
+/* The memory goes with the result; owners may need it for longer. */
+static void write_result(struct batch *batch, size_t i, uint64_t *left)
+{
+    struct batch_operation *operation = &batch->operations.list[i];
+    struct item loaded = {0};
+
+    if (batch->quorum.seat != NULL) {
+        batch_operation_append_result(operation, &batch->writes[i],
+                                      &batch->answer);
+        batch_quorum_append_receipt(&batch->quorum, i, &batch->answer);
+        return;
+    }
+    load_value(batch, i, &loaded, left);
+    batch_operation_append_result(operation, &batch->writes[i], &batch->answer);
+    item_free(&loaded);
+    batch_operation_clear(operation);
+}
+
 static void write_results(struct loop_work *work)
 {
     struct batch *batch = of_work(work);
     bool lines = batch->format == BATCH_NDJSON;
     struct blob *out = &batch->answer;
     uint64_t left = batch->request->api->settings->max_batch_bytes;
-    struct item loaded = {0};
 
     if (!lines)
         blob_append_text(out, "{\"results\":[");
     for (size_t i = 0; i < batch->operations.count; i++) {
         if (i > 0 && !lines)
             blob_append_byte(out, ',');
-        load_value(batch, i, &loaded, &left);
-        batch_operation_append_result(&batch->operations.list[i],
-                                      &batch->writes[i], out);
-        item_free(&loaded);
-        batch_operation_clear(&batch->operations.list[i]);
+        write_result(batch, i, &left);
         if (lines)
             blob_append_byte(out, '\n');
     }
@@ -169,6 +192,21 @@ static void reply_failed(struct batch *batch, size_t failed)
                   failed, detail);
 }
 
+/* Every operation had its turn. */
+static void finish(struct batch *batch, enum engine_sync synced)
+{
+    for (size_t i = 0; i < batch->operations.count; i++)
+        if (batch->writes[i].status == KIST_OK && !batch->writes[i].unchanged)
+            batch->request->applied = true;
+    reply_header(batch->request, "Kist-Durable", "%s",
+                 synced == ENGINE_SYNC ? "sync" : "async");
+
+    /* Mebibytes of values, maybe: off the loop. What is done is not refused. */
+    batch->work =
+        (struct loop_work){.run = write_results, .done = reply_results};
+    loop_must_work(batch->request->loop, &batch->work);
+}
+
 static void group_done(struct commit_group *group)
 {
     struct batch *batch = OWNER(group, struct batch, group);
@@ -182,16 +220,7 @@ static void group_done(struct commit_group *group)
                      "The batch was not written");
         return;
     }
-    for (size_t i = 0; i < group->count; i++)
-        if (group->writes[i].status == KIST_OK && !group->writes[i].unchanged)
-            batch->request->applied = true;
-    reply_header(batch->request, "Kist-Durable", "%s",
-                 group->synced == ENGINE_SYNC ? "sync" : "async");
-
-    /* Mebibytes of values, maybe: off the loop. What is done is not refused. */
-    batch->work =
-        (struct loop_work){.run = write_results, .done = reply_results};
-    loop_must_work(batch->request->loop, &batch->work);
+    finish(batch, group->synced);
 }
 
 /* Gets alone need no turn in the commit: each reads what is there. */
@@ -284,6 +313,37 @@ static void start_writing(struct batch *batch)
         reply_status(batch->request, status, "The batch was not written");
 }
 
+/* In a cluster. */
+
+static void quorum_answered(struct batch_quorum *quorum)
+{
+    finish(OWNER(quorum, struct batch, quorum), quorum->sync);
+}
+
+static void quorum_ended(struct batch_quorum *quorum)
+{
+    struct batch *batch = OWNER(quorum, struct batch, quorum);
+
+    batch->is_shared = false;
+    if (batch->is_orphaned)
+        free_batch(batch);
+}
+
+static void start_quorum(struct batch *batch)
+{
+    enum kist_status status;
+
+    batch->quorum.operations = batch->operations.list;
+    batch->quorum.writes = batch->writes;
+    batch->quorum.count = batch->operations.count;
+    batch->is_shared = true;
+    status = batch_quorum_start(&batch->quorum);
+    if (status == KIST_OK)
+        return;
+    batch->is_shared = false;
+    reply_status(batch->request, status, "The batch was not run");
+}
+
 /* The body. */
 
 static void read_body(struct loop_work *work)
@@ -348,6 +408,10 @@ static void body_read(struct loop_work *work)
         reply_unreadable(batch);
         return;
     }
+    if (batch->quorum.seat != NULL) {
+        start_quorum(batch);
+        return;
+    }
     for (size_t i = 0; i < batch->operations.count; i++)
         reads = reads && batch_operation_is_read(&batch->operations.list[i]);
     if (reads)
@@ -401,6 +465,11 @@ void batch_run(struct request *request)
     batch->request = request;
     batch->format = format;
     batch->atomic = atomic;
+    batch->quorum.answered = quorum_answered;
+    batch->quorum.ended = quorum_ended;
+    if (request->api_loop->seat != NULL &&
+        !batch_quorum_prepare(&batch->quorum, request, sync, atomic))
+        return;
     batch->group.sync = sync;
     batch->group.work_limit =
         WORK_FACTOR * request->api->settings->max_batch_bytes;

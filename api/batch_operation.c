@@ -415,7 +415,9 @@ static void append_problem(const struct batch_operation *operation,
         blob_append_text(out, ",\"key\":");
         blob_append_json(out, operation->key);
     }
-    if (write->status == KIST_CONFLICT && !version_is_none(write->version)) {
+    /* The one there is, or the one that may be. */
+    if ((write->status == KIST_CONFLICT || write->status == KIST_UNKNOWN) &&
+        !version_is_none(write->version)) {
         char hex[VERSION_HEX_SIZE + 1];
 
         version_to_hex(write->version, hex);
