@@ -4,31 +4,43 @@
  * The keys are counted first, and the client must have said that count: so a
  * wrong prefix deletes nothing. Then they go in groups, and a key that was
  * written after the count stays.
+ *
+ * In a cluster the deletions of one request all have one version, drawn before
+ * the count: what is newer wins over them wherever it is.
  */
 #include "api/handlers.h"
 
 #include "api/api.h"
+#include "api/batch_quorum.h"
 #include "api/entity.h"
 #include "api/preconditions.h"
 #include "api/reply.h"
 #include "api/scan_job.h"
 #include "base/clock.h"
 #include "base/owner.h"
+#include "replication/seat.h"
 #include "storage/commit.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define GROUP_KEYS 1000
+#define GROUP_KEYS        1000
+#define GROUP_KEYS_SHARED 100 /* In a cluster. */
 
 struct clearing {
     struct scan_job job;
     struct commit_group group;
     struct write writes[GROUP_KEYS];
+    size_t group_limit;
     struct blob keys;     /* The bytes of the group's keys. */
     struct version bound; /* Newer records are left alone. */
     uint64_t count;
     uint64_t deleted;
+
+    /* In a cluster; NULL: one node. GROUP_KEYS_SHARED of them. */
+    struct batch_operation *operations;
+    struct batch_quorum quorum;
+    enum kist_status status; /* Of the group. */
 };
 
 static struct clearing *of_group(struct commit_group *group)
@@ -42,6 +54,8 @@ static void free_clearing(void *work)
 
     scan_clear(&clearing->job.scan);
     blob_free(&clearing->keys);
+    batch_quorum_clear(&clearing->quorum);
+    free(clearing->operations);
     free(clearing);
 }
 
@@ -65,7 +79,8 @@ static void reply_cut_short(struct clearing *clearing, enum kist_status status)
     struct request *request = clearing->job.request;
 
     if (clearing->deleted == 0) {
-        reply_status(request, status, "The keys were not deleted");
+        scan_job_reply_failed(&clearing->job, status,
+                              "The keys were not deleted");
         return;
     }
     reply_member_number(request, "deleted", clearing->deleted);
@@ -102,7 +117,7 @@ static bool collect_key(void *ctx, struct view key, const struct record *record)
         .edit = delete_older,
         .ctx = clearing,
     };
-    clearing->job.enough = clearing->group.count == GROUP_KEYS;
+    clearing->job.enough = clearing->group.count == clearing->group_limit;
     return !clearing->job.enough;
 }
 
@@ -111,6 +126,19 @@ static void start_group(struct clearing *clearing)
     clearing->group.count = 0;
     blob_clear(&clearing->keys);
     scan_job_run(&clearing->job);
+}
+
+static void go_on(struct clearing *clearing, enum kist_status status)
+{
+    if (status == KIST_OK && !clearing->job.scan.done &&
+        atomic_load(&clearing->job.request->api->stopping))
+        status = KIST_STOPPING;
+    if (status != KIST_OK)
+        reply_cut_short(clearing, status);
+    else if (!clearing->job.scan.done)
+        start_group(clearing);
+    else
+        reply_number(clearing->job.request, "deleted", clearing->deleted);
 }
 
 static void group_done(struct commit_group *group)
@@ -123,16 +151,48 @@ static void group_done(struct commit_group *group)
             clearing->deleted++;
         else if (group->writes[i].status != KIST_NOT_FOUND)
             status = group->writes[i].status;
+    go_on(clearing, status);
+}
 
-    if (status == KIST_OK && !clearing->job.scan.done &&
-        atomic_load(&clearing->job.request->api->stopping))
-        status = KIST_STOPPING;
-    if (status != KIST_OK)
-        reply_cut_short(clearing, status);
-    else if (!clearing->job.scan.done)
-        start_group(clearing);
-    else
-        reply_number(clearing->job.request, "deleted", clearing->deleted);
+/* The same in a cluster. */
+
+static void shared_answered(struct batch_quorum *quorum)
+{
+    struct clearing *clearing = OWNER(quorum, struct clearing, quorum);
+
+    clearing->status = KIST_OK;
+    for (size_t i = 0; i < quorum->count; i++)
+        if (quorum->writes[i].status != KIST_OK)
+            clearing->status = quorum->writes[i].status;
+        else
+            clearing->deleted +=
+                version_is_none(quorum->receipts[i].superseded);
+}
+
+static void shared_ended(struct batch_quorum *quorum)
+{
+    struct clearing *clearing = OWNER(quorum, struct clearing, quorum);
+
+    batch_quorum_clear(quorum);
+    go_on(clearing, clearing->status);
+}
+
+static enum kist_status start_shared(struct clearing *clearing)
+{
+    struct batch_quorum *quorum = &clearing->quorum;
+
+    for (size_t i = 0; i < clearing->group.count; i++) {
+        clearing->operations[i] =
+            (struct batch_operation){.key = clearing->writes[i].key};
+        clearing->writes[i].next =
+            (struct record){.tombstone = true, .version = clearing->bound};
+    }
+    quorum->operations = clearing->operations;
+    quorum->writes = clearing->writes;
+    quorum->count = clearing->group.count;
+    quorum->answered = shared_answered;
+    quorum->ended = shared_ended;
+    return batch_quorum_start(quorum);
 }
 
 static void group_collected(struct scan_job *job, enum kist_status status)
@@ -151,7 +211,9 @@ static void group_collected(struct scan_job *job, enum kist_status status)
         return;
     }
     clearing->group.bytes = sizeof(*clearing) + clearing->keys.size;
-    if (status == KIST_OK)
+    if (status == KIST_OK && clearing->operations != NULL)
+        status = start_shared(clearing);
+    else if (status == KIST_OK)
         status =
             commit_lane_add(job->request->api_loop->lane, &clearing->group);
     if (status != KIST_OK)
@@ -195,7 +257,7 @@ static void counted(struct scan_job *job, enum kist_status status)
     bool dry_run = false;
 
     if (status != KIST_OK) {
-        reply_status(request, status, "The keys were not counted");
+        scan_job_reply_failed(job, status, "The keys were not counted");
         return;
     }
     /* Both were read once before. */
@@ -221,12 +283,34 @@ static void counted(struct scan_job *job, enum kist_status status)
     }
 }
 
+/* The version that decides which keys are too new. */
+static enum kist_status draw_bound(struct clearing *clearing)
+{
+    struct request *request = clearing->job.request;
+    struct seat *seat = request->api_loop->seat;
+
+    clearing->group_limit = GROUP_KEYS;
+    if (seat == NULL) {
+        /* Any thread may draw a time; it takes no part in the lease. */
+        clearing->bound =
+            hlc_next(store_clock(request->api->store), clock_wall_ms());
+        return KIST_OK;
+    }
+    clearing->group_limit = GROUP_KEYS_SHARED;
+    clearing->operations =
+        calloc(GROUP_KEYS_SHARED, sizeof(*clearing->operations));
+    if (clearing->operations == NULL)
+        return KIST_NO_MEMORY;
+    return timekeeper_stamp(&seat->clock, &clearing->bound);
+}
+
 void delete_prefix(struct request *request)
 {
     struct clearing *clearing;
     uint64_t confirmed;
     bool dry_run;
     enum engine_sync sync;
+    enum kist_status status;
 
     if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
         !preconditions_switch(request, PARAMETER_DRY_RUN, &dry_run) ||
@@ -245,9 +329,15 @@ void delete_prefix(struct request *request)
     }
     request->work = clearing;
     request->work_free = free_clearing;
-    /* Any thread may draw a time; it takes no part in the lease. */
-    clearing->bound =
-        hlc_next(store_clock(request->api->store), clock_wall_ms());
+    clearing->job.request = request;
+    status = draw_bound(clearing);
+    if (status != KIST_OK) {
+        reply_status(request, status, "The keys were not deleted");
+        return;
+    }
+    if (clearing->operations != NULL &&
+        !batch_quorum_prepare(&clearing->quorum, request, sync, false))
+        return;
     clearing->group = (struct commit_group){
         .writes = clearing->writes, .sync = sync, .done = group_done};
     clearing->job.visitor =

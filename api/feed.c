@@ -95,6 +95,15 @@ static void fill_done(struct loop_work *work)
     resume(feed);
 }
 
+/* The end of stream->start(). */
+static void filled(struct stream *stream, enum kist_status status)
+{
+    struct feed *feed = stream->feed;
+
+    feed->status = feed->next.failed ? KIST_NO_MEMORY : status;
+    fill_done(&feed->work);
+}
+
 static void start_fill(struct feed *feed)
 {
     assert(!feed->filling && !feed->next_ready);
@@ -102,6 +111,10 @@ static void start_fill(struct feed *feed)
         return;
     blob_clear(&feed->next);
     feed->filling = true;
+    if (feed->stream->start != NULL) {
+        feed->stream->start(feed->stream, &feed->next);
+        return;
+    }
     if (loop_work(feed->loop->loop, &feed->work) != KIST_OK) {
         feed->filling = false;
         feed->state = FEED_FAILED;
@@ -184,6 +197,8 @@ struct MHD_Response *feed_response(struct http_loop *loop,
     feed->mhd = mhd;
     feed->connection = connection;
     feed->stream = stream;
+    stream->filled = filled;
+    stream->feed = feed;
     link_feed(feed);
     response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_feed, feed, response_gone);

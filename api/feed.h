@@ -5,7 +5,7 @@
  * not grow with the answer. While a piece is late the connection is
  * suspended, and no deadline runs against its client.
  *
- * Threads: all on the loop; stream->fill() alone runs on a pool thread.
+ * Threads: all on the loop; a stream's fill() alone runs on a pool thread.
  */
 #ifndef KIST_API_FEED_H
 #define KIST_API_FEED_H

@@ -140,6 +140,14 @@ static void add_link(struct page *page)
     blob_free(&link);
 }
 
+/* In a cluster: so many copies of each key were looked at, at least. */
+static void add_receipt(struct scan_job *job)
+{
+    if (job->request->api_loop->seat != NULL)
+        copies_read_receipt(job->request, &job->gather.copies,
+                            job->gather.copies.r);
+}
+
 static void reply_page(struct page *page)
 {
     struct request *request = page->job.request;
@@ -162,6 +170,7 @@ static void reply_page(struct page *page)
         reply_status(request, KIST_NO_MEMORY, "The keys were not listed");
         return;
     }
+    add_receipt(&page->job);
     reply_bytes(request, 200, JSON_MEDIA_TYPE, &body, blob_view(&body));
 }
 
@@ -172,7 +181,7 @@ static void finish_page(struct scan_job *job, enum kist_status status)
     if (status == KIST_OK)
         status = page->status;
     if (status != KIST_OK) {
-        reply_status(job->request, status, "The keys were not listed");
+        scan_job_reply_failed(job, status, "The keys were not listed");
     } else if (job->scan.done || page->full) {
         reply_page(page);
     } else {
@@ -210,9 +219,10 @@ static void finish_count(struct scan_job *job, enum kist_status status)
     }
     if (status != KIST_OK) {
         blob_free(&body);
-        reply_status(job->request, status, "The keys were not counted");
+        scan_job_reply_failed(job, status, "The keys were not counted");
         return;
     }
+    add_receipt(job);
     reply_bytes(job->request, 200, JSON_MEDIA_TYPE, &body, blob_view(&body));
 }
 
@@ -234,6 +244,7 @@ static bool read_page(struct page *page, struct request *request)
             (struct scan_visitor){page, count_key, count_prefix};
     else
         page->job.visitor = (struct scan_visitor){page, add_key, add_prefix};
+    page->job.gather.values = page->values;
     return scan_job_init(&page->job, request,
                          counts ? finish_count : finish_page);
 }

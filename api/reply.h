@@ -66,8 +66,16 @@ void reply_static(struct request *request, unsigned code,
  * sees an incomplete body. free() ends the stream, also after a disconnect.
  */
 struct stream {
+    /* One of these two; the other is NULL. */
     enum kist_status (*fill)(struct stream *stream, struct blob *piece);
+    /* The same without a thread that blocks: begins on the loop, and when the
+     * piece is there, at once or later and also on the loop, calls filled. */
+    void (*start)(struct stream *stream, struct blob *piece);
     void (*free)(struct stream *stream);
+
+    /* For start; set by reply_stream(). */
+    void (*filled)(struct stream *stream, enum kist_status status);
+    void *feed;
 };
 
 void reply_stream(struct request *request, unsigned code,

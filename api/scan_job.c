@@ -34,10 +34,8 @@ static bool is_deserted(const struct request *request)
            request_is_deserted(request);
 }
 
-static void slice_done(struct loop_work *work)
+static void go_on(struct scan_job *job)
 {
-    struct scan_job *job = of_work(work);
-
     if (job->status == KIST_OK && !job->scan.done && !job->enough) {
         if (is_deserted(job->request)) {
             reply_nothing(job->request);
@@ -52,15 +50,55 @@ static void slice_done(struct loop_work *work)
     job->finish(job, job->status);
 }
 
+static void slice_done(struct loop_work *work)
+{
+    go_on(of_work(work));
+}
+
+static void gathered(struct scan_gather *gather, enum kist_status status)
+{
+    struct scan_job *job = OWNER(gather, struct scan_job, gather);
+
+    job->status = status;
+    go_on(job);
+}
+
+static enum kist_status start(struct scan_job *job)
+{
+    if (job->request->api_loop->seat == NULL) {
+        job->work = (struct loop_work){.run = run_slice, .done = slice_done};
+        return loop_work(job->request->loop, &job->work);
+    }
+    job->gather.scan = &job->scan;
+    job->gather.visitor = &job->visitor;
+    job->gather.done = gathered;
+    return scan_gather_start(&job->gather);
+}
+
 void scan_job_run(struct scan_job *job)
 {
     enum kist_status status;
 
-    job->work = (struct loop_work){.run = run_slice, .done = slice_done};
     job->enough = false;
-    status = loop_work(job->request->loop, &job->work);
+    status = start(job);
     if (status != KIST_OK)
         job->finish(job, status);
+}
+
+void scan_job_reply_failed(struct scan_job *job, enum kist_status status,
+                           const char *what)
+{
+    const struct copies *copies = &job->gather.copies;
+
+    if (job->request->api_loop->seat == NULL || status != KIST_BUSY) {
+        reply_status(job->request, status, what);
+        return;
+    }
+    reply_problem(job->request, PROBLEM_TOO_FEW,
+                  "%s: of the %u nodes that have each key, r=%u must answer, "
+                  "and for some keys too few did. Try again, or with a smaller "
+                  "r.",
+                  what, copies->n, copies->r);
 }
 
 static bool has_key_bytes(struct view bound)
@@ -139,6 +177,9 @@ bool scan_job_init(struct scan_job *job, struct request *request,
 
     job->request = request;
     job->finish = finish;
+    if (request->api_loop->seat != NULL &&
+        !scan_gather_init(&job->gather, request))
+        return false;
     if (!bound_fits(request, PARAMETER_PREFIX) ||
         !bound_fits(request, PARAMETER_START) ||
         !bound_fits(request, PARAMETER_END) || !delimiter_fits(request) ||

@@ -118,27 +118,53 @@ static enum kist_status pass(struct scan *scan, struct view key, size_t common)
     return moving->failed ? KIST_NO_MEMORY : KIST_OK;
 }
 
+/* *out_common: the size of the common prefix that it stands for, or 0. */
+static enum kist_status tell(struct scan *scan,
+                             const struct scan_visitor *visitor,
+                             struct view key, const struct record *record,
+                             uint64_t now_ms, bool *out_go_on,
+                             size_t *out_common)
+{
+    size_t common = 0;
+
+    if (!record_is_dead(record, now_ms)) {
+        common = common_size(scan, key);
+        if (common > 0)
+            *out_go_on = visitor->common_prefix(
+                visitor->ctx, (struct view){key.data, common});
+        else
+            *out_go_on = visitor->key(visitor->ctx, key, record);
+    }
+    *out_common = common;
+    return pass(scan, key, common);
+}
+
+enum kist_status scan_tell(struct scan *scan,
+                           const struct scan_visitor *visitor, struct view key,
+                           const struct record *record, uint64_t now_ms,
+                           bool *out_go_on)
+{
+    size_t common;
+
+    *out_go_on = true;
+    if (view_compare(key, blob_view(&scan->lower)) < 0 ||
+        (scan->upper.size > 0 &&
+         view_compare(key, blob_view(&scan->upper)) >= 0))
+        return KIST_OK; /* Behind a common prefix that was told. */
+    return tell(scan, visitor, key, record, now_ms, out_go_on, &common);
+}
+
 /* One record: told, passed, and the cursor on the next. */
 static enum kist_status step(struct scan *scan, struct cursor *cursor,
                              const struct scan_visitor *visitor,
                              struct view key, uint64_t now_ms, bool *out_go_on)
 {
     struct record record;
-    size_t common = 0;
+    size_t common;
     enum kist_status status = cursor_record(cursor, &record);
 
-    if (status != KIST_OK)
-        return status;
-    if (!record_is_dead(&record, now_ms)) {
-        common = common_size(scan, key);
-        if (common > 0)
-            *out_go_on = visitor->common_prefix(
-                visitor->ctx, (struct view){key.data, common});
-        else
-            *out_go_on = visitor->key(visitor->ctx, key, &record);
-    }
-
-    status = pass(scan, key, common);
+    if (status == KIST_OK)
+        status = tell(scan, visitor, key, &record, now_ms, out_go_on, &common);
     if (status != KIST_OK)
         return status;
     if (common > 0)

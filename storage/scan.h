@@ -60,4 +60,14 @@ KIST_CHECKED enum kist_status scan_run(struct scan *scan,
                                        const struct scan_visitor *visitor,
                                        uint64_t now_ms, size_t steps);
 
+/*
+ * For records that come from elsewhere, in the order of the scan: what
+ * scan_run() does with each that it finds. *out_go_on is the visitor's.
+ */
+KIST_CHECKED enum kist_status scan_tell(struct scan *scan,
+                                        const struct scan_visitor *visitor,
+                                        struct view key,
+                                        const struct record *record,
+                                        uint64_t now_ms, bool *out_go_on);
+
 #endif

@@ -165,7 +165,8 @@ static void reply_numbers(struct request *request, enum kist_status end)
     struct numbers *numbers = calloc(1, sizeof(*numbers));
 
     cr_assert(numbers != NULL);
-    numbers->stream = (struct stream){fill_numbers, free_numbers};
+    numbers->stream =
+        (struct stream){.fill = fill_numbers, .free = free_numbers};
     numbers->last = PIECES;
     numbers->end = end;
     reply_stream(request, 200, "application/x-ndjson", &numbers->stream);
