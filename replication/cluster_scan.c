@@ -71,6 +71,7 @@ static enum kist_status check_page(struct cluster_scan_part *part,
         if (status != KIST_OK)
             return status;
         if (!is_within(scan, record.key) ||
+            (scan->range.values && record.record.value.data == NULL) ||
             (i > 0 && order(scan, before, record.key) >= 0))
             return KIST_CORRUPT;
         before = record.key;

@@ -3,6 +3,7 @@
  * would ever find: whatever it claims, items are read within it or refused.
  */
 #include "replication/frame.h"
+#include "replication/scan_page.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <assert.h>
@@ -27,6 +28,8 @@ static void read_items(struct view body)
     struct record record;
     struct env_part part;
     struct view rest, key;
+    struct scan_page_record listed;
+    struct env_scan_range range;
     bool found;
 
     for (rest = body; frame_next_push(&rest, &push) == KIST_OK;)
@@ -48,6 +51,15 @@ static void read_items(struct view body)
     for (rest = body; frame_next_fetched(&rest, VIEW_LITERAL("ada"), &found,
                                          &record) == KIST_OK;)
         assert(!found || is_within(record.value, body));
+    for (rest = body; scan_page_next(&rest, &listed) == KIST_OK;)
+        assert(is_within(listed.key, body) &&
+               (listed.record.value.data == NULL ||
+                is_within(listed.record.value, body)));
+    for (rest = body; scan_page_next_range(&rest, &range) == KIST_OK;)
+        assert(is_within(range.lower, body) && is_within(range.upper, body));
+    rest = body;
+    if (scan_page_last(&rest, &found, &key) == KIST_OK)
+        assert(is_within(key, body));
 }
 
 static void try(struct view bytes)
