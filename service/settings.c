@@ -6,6 +6,7 @@
 #include "service/settings.h"
 
 #include "service/settings_ini.h"
+#include "service/settings_peers.h"
 #include "service/settings_refusal.h"
 #include "service/settings_table.h"
 #include "service/settings_value.h"
@@ -387,6 +388,8 @@ static enum kist_status gather(struct parse *parse)
         status = apply_all(parse, parse->flags, SETTINGS_FLAG);
     if (status == KIST_OK)
         status = check_pairs(parse);
+    if (status == KIST_OK && !settings_peers_fit(&parse->settings, parse->why))
+        status = refused(parse);
     return status;
 }
 

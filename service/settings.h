@@ -34,7 +34,10 @@
 enum {
     SETTINGS_LISTENERS = 8,
     SETTINGS_PATH_SIZE = 4096,
-    SETTINGS_MAX = 48, /* Rows the table may come to hold. */
+    SETTINGS_MAX = 64, /* Rows the table may come to hold. */
+    SETTINGS_NAME_SIZE = 64,
+    SETTINGS_PEERS = 100,
+    SETTINGS_PEER_ADDRESS_SIZE = 256,
 };
 
 enum settings_source {
@@ -63,6 +66,16 @@ enum settings_action {
 struct settings_listeners {
     struct address addresses[SETTINGS_LISTENERS];
     size_t count; /* At least 1. */
+};
+
+struct settings_peer {
+    char name[SETTINGS_NAME_SIZE];
+    char address[SETTINGS_PEER_ADDRESS_SIZE]; /* host:port */
+};
+
+struct settings_peers {
+    struct settings_peer peers[SETTINGS_PEERS];
+    size_t count; /* 0: a node alone. */
 };
 
 /* Every number is a uint64_t, so that one piece of code fills them all. */
@@ -109,6 +122,24 @@ struct settings {
     uint64_t sweep_rate;             /* Keys per second. */
     uint64_t scrub_bytes_per_second; /* 0: off. */
     bool accept_data_loss;
+
+    /* Cluster. */
+    char node_id[SETTINGS_NAME_SIZE];
+    struct settings_peers peers;
+    char cluster_name[SETTINGS_NAME_SIZE];
+    struct settings_listeners peer_listen;
+    char peer_secret_file[SETTINGS_PATH_SIZE]; /* Empty: no secret. */
+    uint64_t replicas;
+    uint64_t read_quorum;  /* 0: a majority of the replicas. */
+    uint64_t write_quorum; /* 0: the same. */
+    uint64_t write_timeout_ms;
+    uint64_t read_timeout_ms;
+    uint64_t hedge_delay_ms;
+    uint64_t hint_bytes; /* 0: no hints. */
+    uint64_t hint_age_ms;
+    uint64_t anti_entropy_period_ms;
+    uint64_t peer_queue_bytes; /* Of each peer. */
+    uint64_t clock_offset_ms;
 
     /* By row of the table; for --check-config and refusals. */
     struct settings_origin origins[SETTINGS_MAX];

@@ -63,6 +63,10 @@ static const char *placeholder(enum setting_type type)
         return " PATH";
     case SETTING_ADDRESSES:
         return " ADDRESS,...";
+    case SETTING_NAME:
+        return " NAME";
+    case SETTING_PEERS:
+        return " NAME=ADDRESS,...";
     }
     return "";
 }

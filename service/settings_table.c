@@ -310,16 +310,143 @@ static const struct setting rows[] = {
          "Start although acknowledged writes are damaged on disk, without "
          "them. Use it for one start, after keeping a copy of the data "
          "directory."},
+
+    /* Cluster. */
+    {.name = "peers",
+     .type = SETTING_PEERS,
+     FIELD(peers),
+     .fallback = "none",
+     .description =
+         "All members of the cluster, this node included, as "
+         "`name=host:port` of their peer listeners, separated by commas. "
+         "Without it the node is alone, and nothing else here counts."},
+    {.name = "node-id",
+     .type = SETTING_NAME,
+     FIELD(node_id),
+     .fallback = "none",
+     .description =
+         "Which of the peers this node is. A name belongs to one data "
+         "directory for ever."},
+    {.name = "cluster-name",
+     .type = SETTING_NAME,
+     FIELD(cluster_name),
+     .fallback = "kist",
+     .description =
+         "The same on all members, and for ever: a data directory belongs to "
+         "the cluster of this name."},
+    {.name = "peer-listen",
+     .type = SETTING_ADDRESSES,
+     FIELD(peer_listen),
+     .fallback = "127.0.0.1:7701",
+     .description =
+         "Where the other members reach this one; numeric, as `listen`. "
+         "Clients have no business there: keep it to a private network."},
+    {.name = "peer-secret-file",
+     .type = SETTING_PATH,
+     FIELD(peer_secret_file),
+     .fallback = "none",
+     .description =
+         "A file with the secret that members show each other: one line of "
+         "16 to 256 characters, the same on all. It can be left out only "
+         "where all members are on this machine's loopback addresses."},
+    {.name = "replicas",
+     .type = SETTING_COUNT,
+     FIELD(replicas),
+     .fallback = "3",
+     RANGE(1, 7),
+     .unit = "copies",
+     .description =
+         "How many members own each key (`n`). It is fixed when the cluster "
+         "starts for the first time."},
+    {.name = "read-quorum",
+     .type = SETTING_COUNT,
+     FIELD(read_quorum),
+     .fallback = "0",
+     RANGE(1, 7),
+     .zero = "a majority of the replicas",
+     .unit = "copies",
+     .description =
+         "How many owners a read asks (`r`) if the request does not say."},
+    {.name = "write-quorum",
+     .type = SETTING_COUNT,
+     FIELD(write_quorum),
+     .fallback = "0",
+     RANGE(1, 7),
+     .zero = "a majority of the replicas",
+     .unit = "copies",
+     .description =
+         "How many owners must have a write durable (`w`) before it is "
+         "acknowledged, if the request does not say."},
+    {.name = "write-timeout",
+     .type = SETTING_DURATION,
+     FIELD(write_timeout_ms),
+     .fallback = "2s",
+     RANGE(10, MINUTE),
+     .description =
+         "How long a write waits for its owners before it is answered with "
+         "504 and an unknown outcome."},
+    {.name = "read-timeout",
+     .type = SETTING_DURATION,
+     FIELD(read_timeout_ms),
+     .fallback = "1s",
+     RANGE(10, MINUTE),
+     .description = "How long a read waits for its owners."},
+    {.name = "hedge-delay",
+     .type = SETTING_DURATION,
+     FIELD(hedge_delay_ms),
+     .fallback = "20ms",
+     RANGE(1, MINUTE),
+     .description =
+         "How long a read waits for the owners it has asked before it asks "
+         "one more."},
+    {.name = "hint-bytes",
+     .type = SETTING_BYTES,
+     FIELD(hint_bytes),
+     .fallback = "64MiB",
+     RANGE(64 * KIB, 16 * GIB),
+     .zero = "no hints",
+     .description =
+         "Memory for writes that other members have missed, until they are "
+         "back. What does not fit is found by anti-entropy."},
+    {.name = "hint-age",
+     .type = SETTING_DURATION,
+     FIELD(hint_age_ms),
+     .fallback = "3h",
+     RANGE(SECOND, 7 * DAY),
+     .description = "How long such a write is kept."},
+    {.name = "anti-entropy-period",
+     .type = SETTING_DURATION,
+     FIELD(anti_entropy_period_ms),
+     .fallback = "60s",
+     RANGE(100, DAY),
+     .description =
+         "How often a node compares its data with that of each other member. "
+         "Copies are the same after two periods without failures and the time "
+         "that the transfer takes."},
+    {.name = "peer-queue-bytes",
+     .type = SETTING_BYTES,
+     FIELD(peer_queue_bytes),
+     .fallback = "16MiB",
+     RANGE(2 * MIB, 16 * GIB),
+     .description =
+         "Messages that may wait for each other member. What finds the queue "
+         "full is not sent."},
+    {.name = "clock-offset",
+     .type = SETTING_DURATION,
+     FIELD(clock_offset_ms),
+     .fallback = "250ms",
+     RANGE(10, MINUTE),
+     .description =
+         "How far this node's wall clock may be from the median of the "
+         "members' before it takes no writes."},
 };
 
 static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
               "struct settings has no origin for every row");
 
 static const struct setting_group groups[] = {
-    {"Process", 5},
-    {"Network", 7},
-    {"Requests", 10},
-    {"Storage", 11},
+    {"Process", 5},  {"Network", 7},  {"Requests", 10},
+    {"Storage", 11}, {"Cluster", 16},
 };
 
 static const struct setting_pair pairs[] = {

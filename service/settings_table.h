@@ -17,6 +17,8 @@ enum setting_type {
     SETTING_CHOICE,    /* An enum, counted from 0 as in choices. */
     SETTING_PATH,      /* char[SETTINGS_PATH_SIZE]. */
     SETTING_ADDRESSES, /* struct settings_listeners. */
+    SETTING_NAME,      /* char[SETTINGS_NAME_SIZE]. */
+    SETTING_PEERS,     /* struct settings_peers. */
 };
 
 enum setting_change { SETTING_AT_START, SETTING_AT_RELOAD };

@@ -1,5 +1,7 @@
 #include "service/settings_value.h"
 
+#include "service/settings_peers.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -43,6 +45,8 @@ static const struct unit *units_of(enum setting_type type)
     case SETTING_CHOICE:
     case SETTING_PATH:
     case SETTING_ADDRESSES:
+    case SETTING_NAME:
+    case SETTING_PEERS:
         break;
     }
     return NULL;
@@ -95,6 +99,8 @@ static const char *number_problem(enum setting_type type)
     case SETTING_CHOICE:
     case SETTING_PATH:
     case SETTING_ADDRESSES:
+    case SETTING_NAME:
+    case SETTING_PEERS:
         break;
     }
     return "is not a whole number";
@@ -210,9 +216,27 @@ static const char *set_addresses(const struct setting *setting,
     return NULL;
 }
 
+static size_t field_size(enum setting_type type)
+{
+    return type == SETTING_PEERS  ? sizeof(struct settings_peers)
+           : type == SETTING_NAME ? SETTINGS_NAME_SIZE
+                                  : SETTINGS_PATH_SIZE;
+}
+
+/* "none", for those that can be without. */
+static bool is_none(const struct setting *setting, struct view text)
+{
+    return setting->fallback != NULL &&
+           strcmp(setting->fallback, "none") == 0 && view_is(text, "none");
+}
+
 static const char *set(const struct setting *setting, struct view text,
                        struct settings *settings)
 {
+    if (is_none(setting, text)) {
+        memset(field(setting, settings), 0, field_size(setting->type));
+        return NULL;
+    }
     switch (setting->type) {
     case SETTING_BYTES:
     case SETTING_DURATION:
@@ -225,9 +249,13 @@ static const char *set(const struct setting *setting, struct view text,
     case SETTING_PATH:
         return set_path(setting, text, settings);
     case SETTING_ADDRESSES:
+        return set_addresses(setting, text, settings);
+    case SETTING_NAME:
+        return settings_peers_parse_name(text, field(setting, settings));
+    case SETTING_PEERS:
         break;
     }
-    return set_addresses(setting, text, settings);
+    return settings_peers_parse(text, field(setting, settings));
 }
 
 enum kist_status settings_value_parse(const struct setting *setting,
@@ -276,6 +304,14 @@ static void print_addresses(const struct settings_listeners *listeners,
     }
 }
 
+static void print_text(const struct setting *setting, const char *text,
+                       struct blob *out_text)
+{
+    bool none = text[0] == '\0' && setting->fallback != NULL;
+
+    blob_append_text(out_text, none ? setting->fallback : text);
+}
+
 void settings_value_print(const struct setting *setting,
                           const struct settings *settings,
                           struct blob *out_text)
@@ -298,10 +334,14 @@ void settings_value_print(const struct setting *setting,
         blob_append_text(out_text, setting->choices[chosen]);
         break;
     case SETTING_PATH:
-        blob_append_text(out_text, value);
+    case SETTING_NAME:
+        print_text(setting, value, out_text);
         break;
     case SETTING_ADDRESSES:
         print_addresses(value, out_text);
+        break;
+    case SETTING_PEERS:
+        settings_peers_print(value, out_text);
         break;
     }
 }
@@ -350,6 +390,14 @@ void settings_value_allowed(const struct setting *setting,
         blob_append_text(out_text, "127.0.0.1:7700, [::1]:7700, "
                                    "localhost:7700, :7700, and lists of them");
         break;
+    case SETTING_NAME:
+        blob_append_text(out_text,
+                         "1 to 63 letters, digits, dots, dashes or _");
+        break;
+    case SETTING_PEERS:
+        blob_append_text(out_text, "a list like a=10.0.0.1:7701,b=kist-b:7701, "
+                                   "of up to 100 members");
+        break;
     }
 }
 
@@ -365,6 +413,8 @@ const char *settings_value_manner(enum setting_type type)
     case SETTING_CHOICE:
     case SETTING_PATH:
     case SETTING_ADDRESSES:
+    case SETTING_NAME:
+    case SETTING_PEERS:
         break;
     }
     return "";

@@ -9,7 +9,7 @@
 
 /* What a test gives; lists end with NULL. */
 struct given {
-    const char *flags[8];
+    const char *flags[10];
     const char *variables[8];
     const char *file; /* The content of kist.ini; NULL: there is none. */
 };
@@ -43,7 +43,7 @@ static struct settings_input input_of(struct given *given, char **argv)
 
 static void expect_taken(struct given given, struct settings *out_settings)
 {
-    char *argv[10];
+    char *argv[12];
     struct settings_input input = input_of(&given, argv);
     struct blob why = BLOB_EMPTY;
 
@@ -55,7 +55,7 @@ static void expect_taken(struct given given, struct settings *out_settings)
 
 static void expect_refused(struct given given, const char *expected)
 {
-    char *argv[10];
+    char *argv[12];
     struct settings_input input = input_of(&given, argv);
     struct settings settings, untouched;
     struct blob why = BLOB_EMPTY;
@@ -348,7 +348,7 @@ Test(settings, show_foreign_bytes_escaped_and_shortened)
 
     memset(flag + 11, 'x', 150);
     struct given given = {.flags = {flag}};
-    char *argv[10];
+    char *argv[12];
     struct settings_input input = input_of(&given, argv);
     struct settings settings;
     struct blob why = BLOB_EMPTY;
@@ -373,7 +373,7 @@ Test(settings, that_can_change_at_run_time_are_taken_over_by_a_reload)
 {
     struct given given = {.flags = {"--config=kist.ini", "--page-limit=7"},
                           .file = "loops = 1\n"};
-    char *argv[10];
+    char *argv[12];
     struct settings_input input = input_of(&given, argv);
     struct settings settings;
     struct blob why = BLOB_EMPTY, changes = BLOB_EMPTY;
@@ -420,4 +420,86 @@ Test(settings, are_read_from_a_real_file)
     cr_assert_eq(settings_read_file(NULL, path, &text), KIST_NOT_FOUND);
     cr_assert_eq(settings_read_file(NULL, "/", &text), KIST_IO);
     blob_free(&text);
+}
+
+#define TWO "a=127.0.0.1:1,b=[::1]:2"
+
+Test(settings, of_a_cluster_name_its_members)
+{
+    struct settings settings;
+
+    expect_taken((struct given){.flags = {"--node-id", "b", "--replicas", "2",
+                                          "--peers", TWO}},
+                 &settings);
+    cr_assert_eq(settings.peers.count, 2);
+    cr_assert_str_eq(settings.peers.peers[1].name, "b");
+    cr_assert_str_eq(settings.peers.peers[1].address, "[::1]:2");
+    expect_taken((struct given){0}, &settings);
+    cr_assert_eq(settings.peers.count, 0);
+}
+
+Test(settings, of_a_cluster_are_refused_where_they_do_not_fit)
+{
+    static const struct {
+        struct given given;
+        const char *why;
+    } cases[] = {
+        {{.flags = {"--node-id", "a"}},
+         "node-id is given without peers; without them this would be a node "
+         "alone"},
+        {{.flags = {"--peers", TWO}},
+         "peers is given without node-id, which says which of them this node "
+         "is"},
+        {{.flags = {"--peers", TWO, "--node-id", "c"}},
+         "node-id c is not one of peers " TWO},
+        {{.flags = {"--peers", TWO, "--node-id", "a"}},
+         "replicas 3 is above the number of peers, 2: each copy needs a "
+         "member of its own"},
+        {{.flags = {"--peers", TWO, "--node-id", "a", "--replicas", "2",
+                    "--read-quorum", "3"}},
+         "read-quorum 3 is above replicas 2: it could never be reached"},
+        {{.flags = {"--peers", "a=10.0.0.1:1", "--node-id", "a", "--replicas",
+                    "1"}},
+         "peer-secret-file is needed where members are reached over a "
+         "network"},
+        {{.flags = {"--peers", "a=127.0.0.1:1", "--node-id", "a", "--replicas",
+                    "1"},
+          .variables = {"KIST_PEER_LISTEN=:7701"}},
+         "peer-secret-file is needed where members are reached over a "
+         "network"},
+        {{.flags = {"--peers", TWO, "--node-id", "a", "--replicas", "2"},
+          .variables = {"KIST_INLINE_BYTES=8MiB"}},
+         "inline-bytes is above 4MiB, the most that members send each other"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        expect_refused(cases[i].given, cases[i].why);
+}
+
+Test(settings, that_list_peers_are_refused_with_what_is_wrong)
+{
+    static const char *const cases[][2] = {
+        {"a", "has a peer that is not name=host:port"},
+        {"a=1.2.3.4", "has a peer without a port"},
+        {"a=1.2.3.4:0", "has a port that is not 1 to 65535"},
+        {"a=1.2.3.4:65536", "has a port that is not 1 to 65535"},
+        {"a=:7701", "has a host that is neither a name nor an address"},
+        {"a=x/y:7701", "has a host that is neither a name nor an address"},
+        {"=h:1", "has an empty name"},
+        {"a=h:1,", "has a peer that is not name=host:port"},
+        {"a=h:1,a=h:2", "has the same name twice"},
+        {"a=h:1,b=h:1", "has the same address twice"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct blob why = BLOB_EMPTY;
+
+        blob_printf(&why,
+                    "--peers \"%s\" %s; allowed: a list like "
+                    "a=10.0.0.1:7701,b=kist-b:7701, of up to 100 members%c",
+                    cases[i][0], cases[i][1], 0);
+        expect_refused((struct given){.flags = {"--peers", cases[i][0]}},
+                       why.data);
+        blob_free(&why);
+    }
 }

@@ -15,12 +15,13 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-void http_open_narrow(struct http *http, uint16_t port, int receive_bytes)
+static void open_to(struct http *http, struct in_addr host, uint16_t port,
+                    int receive_bytes)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_addr = host,
     };
     int on = 1;
 
@@ -37,9 +38,24 @@ void http_open_narrow(struct http *http, uint16_t port, int receive_bytes)
     setsockopt(http->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+void http_open_narrow(struct http *http, uint16_t port, int receive_bytes)
+{
+    open_to(http, (struct in_addr){htonl(INADDR_LOOPBACK)}, port,
+            receive_bytes);
+}
+
 void http_open(struct http *http, uint16_t port)
 {
     http_open_narrow(http, port, 0);
+}
+
+void http_open_at(struct http *http, const char *address, uint16_t port)
+{
+    struct in_addr host;
+
+    if (inet_pton(AF_INET, address, &host) != 1)
+        give_up("%s is no address", address);
+    open_to(http, host, port, 0);
 }
 
 void http_close(struct http *http)

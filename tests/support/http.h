@@ -36,6 +36,8 @@ enum http_kind {
 };
 
 void http_open(struct http *http, uint16_t port);
+/* At another address than 127.0.0.1. */
+void http_open_at(struct http *http, const char *address, uint16_t port);
 void http_close(struct http *http); /* Takes a closed one. */
 
 /* A small receive buffer first, for a reader that is to be slow. */
