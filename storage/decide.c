@@ -466,7 +466,10 @@ void decision_seal(struct decision *decision)
 
 enum engine_sync decision_sync(const struct decision *decision)
 {
-    return decision->drops > 0 ? ENGINE_SYNC : ENGINE_ASYNC;
+    /* In a cluster, versions go out that rely on the lease alone. */
+    bool has_lease = decision->lease_ms != 0 && is_replicated(decision);
+
+    return decision->drops > 0 || has_lease ? ENGINE_SYNC : ENGINE_ASYNC;
 }
 
 /*

@@ -127,15 +127,29 @@ Test(apply, the_same_record_again_is_not_written_again)
 /* An answer says "durable", whatever the first one had asked for. */
 Test(apply, the_same_record_again_is_synced_if_it_was_not_before)
 {
+    struct write first = arriving("j", 1000, "takes the lease");
     struct write write = arriving("k", 1000, "v");
     struct commit_group group = {.writes = &write, .count = 1, .bytes = 10};
     struct commit_stats *stats = commit_stats(node.commit);
 
+    expect_kept(&first);
     node_commit(&node, (struct commit_group *const[]){&group}, 1);
     cr_assert(eq(int, write.status, KIST_OK));
     expect_lost(&write, write.next.version);
-    cr_expect(eq(u64, counter_read(&stats->writes), 2));
+    cr_expect(eq(u64, counter_read(&stats->writes), 3));
     cr_expect(node_has(&node, "k", "v"));
+}
+
+/* Other members may have what was stamped within it. */
+Test(apply, a_lease_is_durable_before_the_clock_relies_on_it)
+{
+    struct write write = arriving("k", 1000, "v");
+    struct commit_group group = {.writes = &write, .count = 1, .bytes = 10};
+
+    node_commit(&node, (struct commit_group *const[]){&group}, 1);
+    cr_expect(eq(int, group.synced, ENGINE_SYNC));
+    node_commit(&node, (struct commit_group *const[]){&group}, 1);
+    cr_expect(eq(int, group.synced, ENGINE_ASYNC));
 }
 
 Test(apply, a_deletion_wins_over_what_comes_after_it_but_is_older)
