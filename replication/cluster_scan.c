@@ -210,7 +210,8 @@ static bool cover_all(struct cluster_scan *scan)
     unsigned partitions = ring_partitions(scan->ring);
 
     for (unsigned i = 0; i < partitions; i++)
-        if (!cover(scan, ring_owners_of(scan->ring, i)))
+        if (!cover(scan, ring_owners_of(scan->ring, i)) ||
+            !cover(scan, ring_next_of(scan->ring, i)))
             return false;
     return true;
 }
@@ -243,7 +244,7 @@ static void answer(struct cluster_scan *scan, enum kist_status status)
 /* Who has failed is made up for, until nobody is left who could. */
 static void step(struct cluster_scan *scan)
 {
-    bool is_covered = cover_all(scan);
+    bool is_covered = scan->ring == scan->seat->ring && cover_all(scan);
 
     if (scan->out > 0)
         return;
@@ -276,15 +277,19 @@ enum kist_status cluster_scan_start(struct cluster_scan *scan,
     scan->parts = NULL;
     scan->out = scan->asked = 0;
     scan->is_done = false;
+    if (!seat->is_member)
+        return KIST_BUSY;
     if (scan->n == 0 || scan->n > ring->copies || scan->r == 0 ||
         scan->r > scan->n)
         return KIST_INVALID;
     for (unsigned i = 0; i < ring_partitions(ring); i++)
-        if (!may_begin(scan, ring_owners_of(ring, i)))
+        if (!may_begin(scan, ring_owners_of(ring, i)) ||
+            !may_begin(scan, ring_next_of(ring, i)))
             return KIST_BUSY;
     scan->parts = calloc(ring->member_count, sizeof(*scan->parts));
     if (scan->parts == NULL)
         return KIST_NO_MEMORY;
+    scan->ring = ring_share(ring);
     scan->first = (struct env_timer){.fire = on_first};
     seat->env->ops->timer_set(seat->env, &scan->first, 0);
     return KIST_OK;
@@ -348,6 +353,8 @@ void cluster_scan_clear(struct cluster_scan *scan)
         blob_free(&scan->parts[i].message);
         blob_free(&scan->parts[i].page);
     }
+    if (scan->parts != NULL)
+        ring_free(scan->ring);
     free(scan->parts);
     scan->parts = NULL;
 }

@@ -8,6 +8,10 @@
  * deletion hides what is older elsewhere. A member that does not answer is
  * replaced by others, as long as there are r for each partition.
  *
+ * While a change of the ring is pending r of the next owners are asked as well,
+ * as for any read (replication/quorum_read.h). A page during which this node
+ * goes on to another ring fails.
+ *
  * Nothing is remembered between pages but the key where the next one begins.
  * So a listing of any length costs nobody anything while it is not read, and
  * sees each key that is unchanged throughout exactly once. It is no snapshot.
@@ -42,7 +46,7 @@ struct cluster_scan {
 
     /* Its own. */
     struct seat *seat;
-    const struct ring *ring;
+    const struct ring *ring;         /* A share, once it has begun. */
     struct cluster_scan_part *parts; /* One a member. */
     unsigned out;
     struct env_timer first;
@@ -50,7 +54,8 @@ struct cluster_scan {
 
 /*
  * Begin. Another status than KIST_OK: no callback follows. KIST_BUSY: fewer
- * than r owners of some partition are alive. KIST_INVALID: n or r is 0 or
+ * than r owners of some partition are alive, or this node is no member of its
+ * ring. KIST_INVALID: n or r is 0 or
  * beyond the ring's. KIST_NO_MEMORY.
  */
 KIST_CHECKED enum kist_status cluster_scan_start(struct cluster_scan *scan,

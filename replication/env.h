@@ -85,6 +85,25 @@ struct env_lease {
 };
 
 /*
+ * A few bytes that the node finds again at its next start, in place of what
+ * had their name before. Kept, name and bytes too, until done. After another
+ * status than KIST_OK either may be found.
+ */
+struct env_keep {
+    struct view name;
+    struct view bytes;
+    void (*done)(struct env_keep *keep, enum kist_status status);
+    void *own; /* The env's. */
+};
+
+/* Every record of a partition is taken out of the store, dead or alive. */
+struct env_drop {
+    unsigned partition;
+    void (*done)(struct env_drop *drop, enum kist_status status);
+    void *own; /* The env's. */
+};
+
+/*
  * A part of the node's records: a partition of the ring, or one of its leaves.
  */
 struct env_part {
@@ -150,6 +169,9 @@ struct env_ops {
 
     /* scan_page_fill(), which may block, and then done. */
     void (*scan)(struct env *env, struct env_scan *scan);
+    /* In order with each other and with apply, and durable when done. */
+    void (*keep)(struct env *env, struct env_keep *keep);
+    void (*drop)(struct env *env, struct env_drop *drop);
 };
 
 /* Every implementation's struct begins with this one. */

@@ -13,6 +13,7 @@
 
 static void next_partition(struct exchange *exchange);
 static void next_leaf(struct exchange *exchange);
+static void next_page(struct exchange *exchange);
 static void push(struct exchange *exchange);
 
 static void finish(struct exchange *exchange, enum kist_status status)
@@ -21,12 +22,19 @@ static void finish(struct exchange *exchange, enum kist_status status)
     exchange->status = status;
     free(exchange->differs);
     exchange->differs = NULL;
+    ring_free(exchange->ring);
     blob_free(&exchange->after);
     blob_free(&exchange->here);
     blob_free(&exchange->there);
     blob_free(&exchange->records);
     blob_free(&exchange->message);
     exchange->done(exchange);
+}
+
+/* Sums of another ring's partitions would be compared with ours. */
+static bool is_outdated(struct exchange *exchange)
+{
+    return exchange->ring != exchange->seat->ring;
 }
 
 /* Messages. */
@@ -45,7 +53,8 @@ static void send(struct exchange *exchange, enum exchange_state state,
                  unsigned items)
 {
     struct seat *seat = exchange->seat;
-    int member = ring_find_incarnation(seat->ring, exchange->peer);
+    const struct ring *ring = exchange->ring;
+    int member = ring_find_incarnation(ring, exchange->peer);
 
     frame_seal(items, &exchange->message);
     if (exchange->message.failed || member < 0) {
@@ -54,7 +63,7 @@ static void send(struct exchange *exchange, enum exchange_state state,
     }
     exchange->state = state;
     exchange->call.to = exchange->peer;
-    exchange->call.address = seat->ring->members[member].address;
+    exchange->call.address = ring->members[member].address;
     exchange->call.message = blob_view(&exchange->message);
     exchange->call.timeout_ms = exchange->timeout_ms;
     seat->env->ops->send(seat->env, &exchange->call);
@@ -62,23 +71,32 @@ static void send(struct exchange *exchange, enum exchange_state state,
 
 /* Partitions. */
 
-static bool is_shared(const struct exchange *exchange, unsigned partition)
+static bool is_owner(const struct exchange *exchange, unsigned partition,
+                     uint64_t incarnation)
 {
-    const struct ring *ring = exchange->seat->ring;
+    const struct ring *ring = exchange->ring;
 
-    return ring_is_owner(ring, partition, exchange->seat->env->self) &&
-           ring_is_owner(ring, partition, exchange->peer);
+    return (ring_rows_of(ring, partition, ring->copies, incarnation) &
+            RING_NOW) != 0;
+}
+
+static bool is_compared(struct exchange *exchange, unsigned partition)
+{
+    if (exchange->wants != NULL)
+        return exchange->wants(exchange, partition);
+    return is_owner(exchange, partition, exchange->seat->env->self) &&
+           is_owner(exchange, partition, exchange->peer);
 }
 
 static void ask_roots(struct exchange *exchange)
 {
-    const struct ring *ring = exchange->seat->ring;
+    const struct ring *ring = exchange->ring;
     unsigned items = 0;
 
     begin_message(exchange, FRAME_SUMS);
     for (unsigned p = exchange->partition;
          p < ring_partitions(ring) && items < FRAME_ITEMS_MAX; p++)
-        if (is_shared(exchange, p)) {
+        if (is_compared(exchange, p)) {
             frame_add_sums((struct env_part){p, ENV_ALL_LEAVES},
                            &exchange->message);
             items++;
@@ -91,9 +109,11 @@ static void ask_roots(struct exchange *exchange)
         finish(exchange, KIST_OK);
         return;
     }
+    /* What a new owner lacks is not on its way to it. */
     exchange->state = EXCHANGE_SETTLING;
-    exchange->seat->env->ops->timer_set(exchange->seat->env, &exchange->timer,
-                                        exchange->settle_ms);
+    exchange->seat->env->ops->timer_set(
+        exchange->seat->env, &exchange->timer,
+        exchange->wants != NULL ? 0 : exchange->settle_ms);
 }
 
 static enum kist_status compare_sum(struct exchange *exchange,
@@ -119,9 +139,9 @@ static enum kist_status read_roots(struct exchange *exchange,
     for (; left > 0; exchange->partition++) {
         struct env_part part = {exchange->partition, ENV_ALL_LEAVES};
 
-        if (part.partition >= ring_partitions(exchange->seat->ring))
+        if (part.partition >= ring_partitions(exchange->ring))
             return KIST_CORRUPT;
-        if (!is_shared(exchange, part.partition))
+        if (!is_compared(exchange, part.partition))
             continue;
         if (compare_sum(exchange, part, &body, &differs) != KIST_OK)
             return KIST_CORRUPT;
@@ -129,6 +149,8 @@ static enum kist_status read_roots(struct exchange *exchange,
         exchange->differed += differs;
         exchange->compared++;
         left--;
+        if (!differs && exchange->has != NULL)
+            exchange->has(exchange, part.partition, 0);
     }
     return KIST_OK;
 }
@@ -137,21 +159,51 @@ static void on_timer(struct env_timer *timer)
 {
     struct exchange *exchange = OWNER(timer, struct exchange, timer);
 
-    if (exchange->state == EXCHANGE_ROOTS) {
+    if (is_outdated(exchange)) {
+        finish(exchange, KIST_CONFLICT);
+    } else if (exchange->state == EXCHANGE_ROOTS) {
         ask_roots(exchange);
-        return;
+    } else if (exchange->state == EXCHANGE_PACING) {
+        next_page(exchange);
+    } else {
+        assert(exchange->state == EXCHANGE_SETTLING);
+        exchange->partition = 0;
+        exchange->differed = 0; /* Counts leaves from here on. */
+        next_partition(exchange);
     }
-    assert(exchange->state == EXCHANGE_SETTLING);
-    exchange->partition = 0;
-    exchange->differed = 0; /* Counts leaves from here on. */
-    next_partition(exchange);
 }
 
 /* Leaves. */
 
+static void ask_page(struct exchange *exchange)
+{
+    begin_message(exchange, FRAME_LIST);
+    frame_add_list(exchange->part, blob_view(&exchange->after),
+                   &exchange->message);
+    send(exchange, EXCHANGE_LISTING, 1);
+}
+
+static bool is_empty_here(struct exchange *exchange)
+{
+    struct env *env = exchange->seat->env;
+    struct env_part all = {exchange->part.partition, ENV_ALL_LEAVES};
+
+    return bucket_sum_equal(env->ops->sum(env, all), (struct bucket_sum){0});
+}
+
+/* Every leaf differs, so they are one. */
+static void list_all(struct exchange *exchange)
+{
+    exchange->leaves = 0;
+    exchange->part.leaf = ENV_ALL_LEAVES;
+    exchange->differed++;
+    blob_clear(&exchange->after);
+    ask_page(exchange);
+}
+
 static void next_partition(struct exchange *exchange)
 {
-    unsigned partitions = ring_partitions(exchange->seat->ring);
+    unsigned partitions = ring_partitions(exchange->ring);
 
     while (exchange->partition < partitions &&
            !exchange->differs[exchange->partition])
@@ -161,6 +213,11 @@ static void next_partition(struct exchange *exchange)
         return;
     }
     exchange->part.partition = exchange->partition++;
+    exchange->had = exchange->fetched;
+    if (is_empty_here(exchange)) {
+        list_all(exchange);
+        return;
+    }
     begin_message(exchange, FRAME_SUMS);
     for (unsigned leaf = 0; leaf < RING_LEAVES; leaf++)
         frame_add_sums((struct env_part){exchange->part.partition, leaf},
@@ -191,14 +248,6 @@ static enum kist_status read_leaves(struct exchange *exchange,
 
 /* Keys. */
 
-static void ask_page(struct exchange *exchange)
-{
-    begin_message(exchange, FRAME_LIST);
-    frame_add_list(exchange->part, blob_view(&exchange->after),
-                   &exchange->message);
-    send(exchange, EXCHANGE_LISTING, 1);
-}
-
 static void next_leaf(struct exchange *exchange)
 {
     for (unsigned leaf = 0; leaf < RING_LEAVES; leaf++) {
@@ -212,6 +261,9 @@ static void next_leaf(struct exchange *exchange)
         ask_page(exchange);
         return;
     }
+    if (exchange->has != NULL)
+        exchange->has(exchange, exchange->part.partition,
+                      exchange->fetched - exchange->had);
     next_partition(exchange);
 }
 
@@ -301,7 +353,7 @@ static void compare_pages(struct exchange *exchange, const struct page *here,
                                        : order(a->key, b->key);
         int newer = side != 0 ? -side : version_compare(a->version, b->version);
 
-        if (newer > 0)
+        if (newer > 0 && exchange->wants == NULL)
             need(exchange->push, &exchange->push_count, a->key);
         else if (newer < 0)
             need(exchange->fetch, &exchange->fetch_count, b->key);
@@ -360,7 +412,9 @@ static void on_kept(struct env_apply *apply)
         exchange->status = apply->status;
     if (--exchange->waiting > 0)
         return;
-    if (exchange->status != KIST_OK)
+    if (is_outdated(exchange))
+        finish(exchange, KIST_CONFLICT);
+    else if (exchange->status != KIST_OK)
         finish(exchange, exchange->status);
     else
         push(exchange);
@@ -433,10 +487,26 @@ static bool add_record(struct exchange *exchange, struct view key)
     return found;
 }
 
+/* As long as what was fetched should have taken. */
+static void pace(struct exchange *exchange)
+{
+    struct env *env = exchange->seat->env;
+    uint64_t delay_ms = 0;
+
+    if (exchange->fetch_count > 0 && exchange->bytes_per_s > 0)
+        delay_ms = exchange->records.size * 1000 / exchange->bytes_per_s;
+    exchange->state = EXCHANGE_PACING;
+    env->ops->timer_set(env, &exchange->timer, delay_ms);
+}
+
 static void push(struct exchange *exchange)
 {
     unsigned items = 0;
 
+    if (exchange->wants != NULL) {
+        pace(exchange);
+        return;
+    }
     begin_message(exchange, FRAME_PUSH);
     for (unsigned i = 0; i < exchange->push_count; i++)
         items += add_record(exchange, exchange->push[i].key);
@@ -488,6 +558,7 @@ static void on_frame(struct exchange *exchange, const struct frame *frame)
         break;
     case EXCHANGE_SETTLING:
     case EXCHANGE_KEEPING:
+    case EXCHANGE_PACING:
     case EXCHANGE_OVER:
         break; /* No message is out then. */
     }
@@ -513,8 +584,16 @@ static void on_answer(struct env_call *call, enum env_outcome outcome,
         finish(exchange, KIST_IO);
         return;
     }
-    if (frame_decode(answer, &frame) != KIST_OK || !frame.answer ||
-        frame.status != FRAME_OK || frame.from != exchange->peer) {
+    if (frame_decode(answer, &frame) != KIST_OK || !frame.answer) {
+        finish(exchange, KIST_CORRUPT);
+        return;
+    }
+    if (frame.status == FRAME_NOT_ME || frame.from != exchange->peer) {
+        finish(exchange, KIST_NOT_FOUND);
+        return;
+    }
+    seat_notice(exchange->seat, &frame);
+    if (frame.status != FRAME_OK || is_outdated(exchange)) {
         finish(exchange, KIST_CONFLICT);
         return;
     }
@@ -529,6 +608,7 @@ enum kist_status exchange_start(struct exchange *exchange, struct seat *seat)
     if (exchange->differs == NULL)
         return KIST_NO_MEMORY;
     exchange->seat = seat;
+    exchange->ring = ring_share(seat->ring);
     exchange->status = KIST_OK;
     exchange->compared = exchange->differed = 0;
     exchange->fetched = exchange->pushed = 0;

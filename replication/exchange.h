@@ -9,6 +9,10 @@
  *
  * Both sides end with the newer record of each key. Whatever goes wrong ends
  * the exchange; what was brought over stays, as it is right by itself.
+ *
+ * A new owner (replication/transfer.h) fetches in the same way, but pushes
+ * nothing, and no faster than it may: what two owners compare is what both own
+ * by the current table, so nobody else fills a pending owner.
  */
 #ifndef KIST_REPLICATION_EXCHANGE_H
 #define KIST_REPLICATION_EXCHANGE_H
@@ -22,6 +26,7 @@ enum exchange_state {
     EXCHANGE_LISTING,  /* A leaf's keys are asked for. */
     EXCHANGE_FETCHING, /* The peer's newer records are asked for. */
     EXCHANGE_KEEPING,  /* They go into our store. */
+    EXCHANGE_PACING,   /* Waits: so much was enough for now. */
     EXCHANGE_PUSHING,  /* Ours go to the peer. */
     EXCHANGE_OVER,
 };
@@ -39,20 +44,36 @@ struct exchange {
     uint64_t settle_ms; /* Longer than a write is under way. */
     void (*done)(struct exchange *exchange);
 
+    /*
+     * Only to fetch: which partitions; and one was looked through, and we have
+     * all that the peer had of it, so many records of that since now. NULL:
+     * both catch up in all that both own.
+     */
+    bool (*wants)(struct exchange *exchange, unsigned partition);
+    void (*has)(struct exchange *exchange, unsigned partition,
+                unsigned fetched);
+    uint64_t bytes_per_s; /* That are fetched; 0: any number. */
+
     /* Results. */
-    enum kist_status status; /* KIST_OK: both have the same, or had. */
-    unsigned compared;       /* Partitions. */
-    unsigned differed;       /* Leaves. */
-    unsigned fetched;        /* Records that we lacked. */
-    unsigned pushed;         /* Records that the peer lacked. */
+    /*
+     * KIST_OK: both have the same, or had. KIST_IO: no answer. KIST_NOT_FOUND:
+     * another node is where the peer was. KIST_CONFLICT: another ring, or busy.
+     */
+    enum kist_status status;
+    unsigned compared; /* Partitions. */
+    unsigned differed; /* Leaves. */
+    unsigned fetched;  /* Records that we lacked. */
+    unsigned pushed;   /* Records that the peer lacked. */
 
     /* Its own. */
     struct seat *seat;
+    const struct ring *ring; /* A share. With another one, it is over. */
     enum exchange_state state;
     unsigned partition;     /* The next one that is not compared. */
     unsigned char *differs; /* A partition each, of all. */
     uint64_t leaves;        /* Of the partition at hand: a bit for each. */
     struct env_part part;   /* Partition and leaf at hand. */
+    unsigned had;           /* What was fetched before this partition. */
     struct blob after;      /* The last key of it that is compared. */
     bool is_last_page;
     struct blob here, there; /* A page of entries of each. */

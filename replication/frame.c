@@ -50,7 +50,20 @@ void frame_seal(unsigned items, struct blob *out)
 
 static bool is_kind(unsigned kind)
 {
-    return (kind >= FRAME_PUSH && kind <= FRAME_LIST) || kind == FRAME_SCAN;
+    switch ((enum frame_kind)kind) {
+    case FRAME_PUSH:
+    case FRAME_FETCH:
+    case FRAME_SUMS:
+    case FRAME_LIST:
+    case FRAME_SCAN:
+    case FRAME_RING:
+    case FRAME_ADOPT:
+    case FRAME_PREPARE:
+    case FRAME_ACCEPT:
+    case FRAME_MOVES:
+        return true;
+    }
+    return false;
 }
 
 enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
@@ -167,6 +180,39 @@ void frame_add_entry(const struct frame_entry *entry, struct blob *out)
     frame_add_fetch(entry->key, out);
     blob_append_u64(out, entry->version.hlc);
     blob_append_u64(out, entry->version.incarnation);
+}
+
+void frame_add_ring(struct view ring, struct blob *out)
+{
+    blob_append_u32(out, (uint32_t)ring.size);
+    blob_append(out, ring);
+}
+
+void frame_add_prepare(struct frame_ballot ballot, struct blob *out)
+{
+    blob_append_u64(out, ballot.round);
+    blob_append_u64(out, ballot.proposer);
+}
+
+void frame_add_accept(struct frame_ballot ballot, struct view ring,
+                      struct blob *out)
+{
+    frame_add_prepare(ballot, out);
+    frame_add_ring(ring, out);
+}
+
+void frame_add_promise(const struct frame_promise *promise, struct blob *out)
+{
+    blob_append_byte(out, promise->granted);
+    frame_add_prepare(promise->promised, out);
+    frame_add_prepare(promise->accepted, out);
+    frame_add_ring(promise->ring, out);
+}
+
+void frame_add_moved(struct frame_moved moved, struct blob *out)
+{
+    blob_append_u32(out, moved.total);
+    blob_append_u32(out, moved.done);
 }
 
 /* Take size bytes off the front of *body. */
@@ -330,7 +376,71 @@ enum kist_status frame_next_answers(enum frame_kind kind, struct view *body,
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_RING:
+    case FRAME_ADOPT:
+    case FRAME_PREPARE:
+    case FRAME_ACCEPT:
+    case FRAME_MOVES:
         break;
     }
     return KIST_INVALID;
+}
+
+enum kist_status frame_next_ring(struct view *body, struct view *out_ring)
+{
+    return take_bytes(body, out_ring) ? KIST_OK : KIST_CORRUPT;
+}
+
+static bool take_ballot(struct view *body, struct frame_ballot *out_ballot)
+{
+    struct view ballot;
+
+    if (!take(body, 16, &ballot))
+        return false;
+    *out_ballot =
+        (struct frame_ballot){read_u64(ballot.data), read_u64(ballot.data + 8)};
+    return true;
+}
+
+enum kist_status frame_next_prepare(struct view *body,
+                                    struct frame_ballot *out_ballot)
+{
+    return take_ballot(body, out_ballot) ? KIST_OK : KIST_CORRUPT;
+}
+
+enum kist_status frame_next_accept(struct view *body,
+                                   struct frame_ballot *out_ballot,
+                                   struct view *out_ring)
+{
+    if (!take_ballot(body, out_ballot) || !take_bytes(body, out_ring))
+        return KIST_CORRUPT;
+    return KIST_OK;
+}
+
+enum kist_status frame_next_promise(struct view *body,
+                                    struct frame_promise *out_promise)
+{
+    struct frame_promise promise;
+    struct view granted;
+
+    if (!take(body, 1, &granted) || (unsigned char)granted.data[0] > 1 ||
+        !take_ballot(body, &promise.promised) ||
+        !take_ballot(body, &promise.accepted) ||
+        !take_bytes(body, &promise.ring))
+        return KIST_CORRUPT;
+    promise.granted = granted.data[0] == 1;
+    *out_promise = promise;
+    return KIST_OK;
+}
+
+enum kist_status frame_next_moved(struct view *body,
+                                  struct frame_moved *out_moved)
+{
+    struct view moved;
+
+    if (!take(body, 8, &moved))
+        return KIST_CORRUPT;
+    *out_moved =
+        (struct frame_moved){read_u32(moved.data), read_u32(moved.data + 4)};
+    return KIST_OK;
 }

@@ -24,6 +24,15 @@
  *   list            partition (4) leaf (2) key size (2) key to go on behind
  *   listed          an entry each: key size (2) key version (16)
  *   scan            one item, and pages as answers: replication/scan_page.h
+ *   ring            no items; the answer as adopt
+ *   adopt           ring size (4) ring
+ *   prepare         round (8) proposer (8)
+ *   accept          round (8) proposer (8) ring size (4) ring
+ *   promised        to both: granted (1) round (8) proposer (8), of the highest
+ *                   promise; round (8) proposer (8) ring size (4) ring, of what
+ *                   was accepted
+ *   moves           no items
+ *   moved           partitions in all (4), of them moved (4)
  */
 #ifndef KIST_REPLICATION_FRAME_H
 #define KIST_REPLICATION_FRAME_H
@@ -40,6 +49,13 @@ enum frame_kind {
     FRAME_SUMS = 3,
     FRAME_LIST = 4, /* One item; the answer has one for each entry. */
     FRAME_SCAN = 8, /* One item; the answer has one for each record. */
+
+    /* About rings (replication/change.h). The first two: of any epoch. */
+    FRAME_RING = 16,    /* Which ring do you have? */
+    FRAME_ADOPT = 17,   /* This ring was decided on. */
+    FRAME_PREPARE = 18, /* The two phases of a decision. */
+    FRAME_ACCEPT = 19,
+    FRAME_MOVES = 20, /* How far are you with what moves to you? */
 };
 
 enum frame_status {
@@ -121,6 +137,31 @@ struct frame_entry {
 
 void frame_add_entry(const struct frame_entry *entry, struct blob *out);
 
+/* Rings, as their bytes (replication/ring_bytes.h). */
+struct frame_ballot {
+    uint64_t round; /* 0: none. */
+    uint64_t proposer;
+};
+
+struct frame_promise {
+    bool granted;
+    struct frame_ballot promised; /* The highest. */
+    struct frame_ballot accepted;
+    struct view ring; /* What was accepted, if anything was. */
+};
+
+struct frame_moved {
+    uint32_t total;
+    uint32_t done;
+};
+
+void frame_add_ring(struct view ring, struct blob *out);
+void frame_add_prepare(struct frame_ballot ballot, struct blob *out);
+void frame_add_accept(struct frame_ballot ballot, struct view ring,
+                      struct blob *out);
+void frame_add_promise(const struct frame_promise *promise, struct blob *out);
+void frame_add_moved(struct frame_moved moved, struct blob *out);
+
 /*
  * The item at the front of *body, which is then behind it. Views are borrowed.
  * KIST_CORRUPT: it is cut short, or says what cannot be; a record is checked
@@ -145,6 +186,17 @@ KIST_CHECKED enum kist_status frame_next_list(struct view *body,
                                               struct view *out_after);
 KIST_CHECKED enum kist_status frame_next_entry(struct view *body,
                                                struct frame_entry *out_entry);
+KIST_CHECKED enum kist_status frame_next_ring(struct view *body,
+                                              struct view *out_ring);
+KIST_CHECKED enum kist_status
+frame_next_prepare(struct view *body, struct frame_ballot *out_ballot);
+KIST_CHECKED enum kist_status frame_next_accept(struct view *body,
+                                                struct frame_ballot *out_ballot,
+                                                struct view *out_ring);
+KIST_CHECKED enum kist_status
+frame_next_promise(struct view *body, struct frame_promise *out_promise);
+KIST_CHECKED enum kist_status frame_next_moved(struct view *body,
+                                               struct frame_moved *out_moved);
 
 /*
  * The answers to the next count items, as they are: for who has sent several

@@ -26,6 +26,7 @@ struct hints_target {
     struct hint *sent[MESSAGE_HINTS]; /* An item each; NULL: it is gone. */
     unsigned sent_count;              /* 0: nothing is under way. */
     struct blob message;
+    const struct ring *ring; /* A share, while it is out: has the address. */
     struct env_call call;
     struct env_timer timer;
     unsigned wait; /* Times retry_ms, after the next failure. */
@@ -215,6 +216,7 @@ static void on_answer(struct env_call *call, enum env_outcome outcome,
     struct hints_target *target = OWNER(call, struct hints_target, call);
     bool taken = outcome == ENV_ANSWERED && read_answer(target, answer);
 
+    ring_free(target->ring);
     target->sent_count = 0;
     blob_free(&target->message);
     if (taken) {
@@ -244,6 +246,7 @@ static void deliver(struct hints_target *target)
         rest(target, target->hints->retry_ms * WAIT_MAX);
         return;
     }
+    target->ring = ring_share(seat->ring);
     target->call = (struct env_call){
         .to = target->incarnation,
         .address = seat->ring->members[member].address,

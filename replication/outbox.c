@@ -21,6 +21,11 @@ static enum outbox_lane lane_of(const struct env_call *call)
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_RING:
+    case FRAME_ADOPT:
+    case FRAME_PREPARE:
+    case FRAME_ACCEPT:
+    case FRAME_MOVES:
         break;
     }
     return OUTBOX_OTHERS;

@@ -28,6 +28,11 @@ static unsigned most_items(enum frame_kind kind)
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_RING:
+    case FRAME_ADOPT:
+    case FRAME_PREPARE:
+    case FRAME_ACCEPT:
+    case FRAME_MOVES:
         break;
     }
     return 0; /* It goes alone. */

@@ -3,16 +3,68 @@
 #include "base/owner.h"
 #include "storage/merge.h"
 
+#include <assert.h>
+
 static void step(struct quorum_read *read);
 
-static unsigned count_of(const struct quorum_read *read,
+/* Who answers. */
+
+static bool is_known(const struct quorum_read *read, uint64_t voter)
+{
+    for (unsigned i = 0; i < read->vote_count; i++)
+        if (read->votes[i].voter == voter)
+            return true;
+    return false;
+}
+
+static bool add_voters(struct quorum_read *read, const uint16_t *row)
+{
+    for (unsigned i = 0; i < read->n; i++) {
+        uint64_t voter = read->ring->members[row[i]].incarnation;
+
+        if (is_known(read, voter))
+            continue;
+        if (read->vote_count == sizeof(read->votes) / sizeof(read->votes[0]))
+            return false;
+        read->votes[read->vote_count++] =
+            (struct quorum_read_vote){.voter = voter, .read = read};
+    }
+    return true;
+}
+
+/* By this ring from now on. False: it is one change too many for a read. */
+static bool plan(struct quorum_read *read)
+{
+    const struct ring *ring = read->seat->ring;
+    unsigned partition = ring_partition_of(ring, read->key);
+
+    ring_free(read->ring);
+    read->ring = ring_share(ring);
+    if (!add_voters(read, ring_owners_of(ring, partition)) ||
+        !add_voters(read, ring_next_of(ring, partition)))
+        return false;
+    for (unsigned i = 0; i < read->vote_count; i++)
+        read->votes[i].rows =
+            ring_rows_of(ring, partition, read->n, read->votes[i].voter);
+    return true;
+}
+
+static unsigned count_in(const struct quorum_read *read, unsigned rows,
                          enum quorum_read_state state)
 {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < read->n; i++)
-        count += read->votes[i].state == state;
+    for (unsigned i = 0; i < read->vote_count; i++)
+        count +=
+            (read->votes[i].rows & rows) != 0 && read->votes[i].state == state;
     return count;
+}
+
+/* As many of the current as of the next owners. */
+static bool are_enough(const struct quorum_read *read, unsigned wanted)
+{
+    return count_in(read, RING_NOW, READ_ANSWERED) >= wanted &&
+           count_in(read, RING_NEXT, READ_ANSWERED) >= wanted;
 }
 
 /* An owner's record: is it the newest so far? It is copied if it is. */
@@ -39,34 +91,47 @@ static void consider(struct quorum_read_vote *vote, const struct record *record)
 
 /* What an owner has comes in. */
 
-static void read_fetched(struct quorum_read_vote *vote, struct view answer)
+/*
+ * An answer to the point; what it says in *out_frame. One by an older ring than
+ * the read's is none: who gave it is asked anew.
+ */
+static bool is_answer(struct quorum_read_vote *vote, enum frame_kind kind,
+                      enum env_outcome outcome, struct view answer,
+                      struct frame *out_frame)
 {
-    struct frame frame;
-    struct record record;
-    bool found;
+    bool is_outdated = vote->ring != vote->read->ring;
 
-    vote->state = READ_FAILED;
-    if (frame_decode(answer, &frame) != KIST_OK || !frame.answer ||
-        frame.kind != FRAME_FETCH || frame.status != FRAME_OK ||
-        frame.from != vote->voter || frame.items != 1 ||
-        frame_next_fetched(&frame.body, vote->read->key, &found, &record) !=
-            KIST_OK)
-        return;
-    vote->state = READ_ANSWERED;
-    vote->version = VERSION_NONE;
-    if (found)
-        consider(vote, &record);
+    ring_free(vote->ring);
+    vote->state = is_outdated ? READ_UNASKED : READ_FAILED;
+    if (is_outdated || outcome != ENV_ANSWERED ||
+        frame_decode(answer, out_frame) != KIST_OK || !out_frame->answer ||
+        out_frame->kind != kind || out_frame->from != vote->voter)
+        return false;
+    if (out_frame->status == FRAME_STALE_RING ||
+        out_frame->status == FRAME_FUTURE_RING) {
+        vote->state = READ_REFUSED;
+        seat_notice(vote->read->seat, out_frame);
+        return false;
+    }
+    return out_frame->status == FRAME_OK && out_frame->items == 1;
 }
 
 static void on_fetched(struct env_call *call, enum env_outcome outcome,
                        struct view answer)
 {
     struct quorum_read_vote *vote = OWNER(call, struct quorum_read_vote, call);
+    struct frame frame;
+    struct record record;
+    bool found;
 
-    if (outcome == ENV_ANSWERED)
-        read_fetched(vote, answer);
-    else
-        vote->state = READ_FAILED;
+    if (is_answer(vote, FRAME_FETCH, outcome, answer, &frame) &&
+        frame_next_fetched(&frame.body, vote->read->key, &found, &record) ==
+            KIST_OK) {
+        vote->state = READ_ANSWERED;
+        vote->version = VERSION_NONE;
+        if (found)
+            consider(vote, &record);
+    }
     vote->read->out--;
     step(vote->read);
 }
@@ -85,6 +150,14 @@ static void ask_here(struct quorum_read_vote *vote)
     item_free(&item);
 }
 
+static uint64_t left_ms(const struct quorum_read *read)
+{
+    struct env *env = read->seat->env;
+    uint64_t now_ms = env->ops->mono_ms(env);
+
+    return now_ms < read->deadline_ms ? read->deadline_ms - now_ms : 1;
+}
+
 static void call(struct quorum_read_vote *vote,
                  void (*done)(struct env_call *call, enum env_outcome outcome,
                               struct view answer))
@@ -98,11 +171,12 @@ static void call(struct quorum_read_vote *vote,
         vote->state = READ_FAILED;
         return;
     }
+    vote->ring = ring_share(seat->ring);
     vote->call = (struct env_call){
         .to = vote->voter,
         .address = seat->ring->members[member].address,
         .message = blob_view(&vote->message),
-        .timeout_ms = read->timeout_ms,
+        .timeout_ms = left_ms(read),
         .done = done,
     };
     read->out++;
@@ -113,7 +187,7 @@ static void begin_message(struct quorum_read_vote *vote, enum frame_kind kind)
 {
     struct frame head = seat_head(vote->read->seat, kind, vote->voter);
 
-    head.budget_ms = (uint32_t)vote->read->timeout_ms;
+    head.budget_ms = (uint32_t)left_ms(vote->read);
     blob_clear(&vote->message);
     frame_begin(&head, &vote->message);
 }
@@ -130,19 +204,25 @@ static void ask(struct quorum_read_vote *vote)
     call(vote, on_fetched);
 }
 
-/* Ourselves first, who need no message; then whoever is alive, in order. */
-static struct quorum_read_vote *next_to_ask(struct quorum_read *read)
+/*
+ * Ourselves first, who need no message; then whoever is alive, in order; while
+ * a change is pending, those who own it before and after it before others.
+ */
+static struct quorum_read_vote *next_to_ask(struct quorum_read *read,
+                                            unsigned rows)
 {
     const struct seat *seat = read->seat;
     struct quorum_read_vote *best = NULL;
     int best_rank = 0;
 
-    for (unsigned i = 0; i < read->n; i++) {
+    for (unsigned i = 0; i < read->vote_count; i++) {
         struct quorum_read_vote *vote = &read->votes[i];
         int rank = 1 + seat_expects(seat, vote->voter) +
-                   2 * (vote->voter == seat->env->self);
+                   2 * (vote->voter == seat->env->self) +
+                   4 * (vote->rows == (RING_NOW | RING_NEXT));
 
-        if (vote->state == READ_UNASKED && rank > best_rank) {
+        if ((vote->rows & rows) != 0 && vote->state == READ_UNASKED &&
+            rank > best_rank) {
             best = vote;
             best_rank = rank;
         }
@@ -160,19 +240,26 @@ static unsigned majority(const struct quorum_read *read)
 static bool holds(const struct quorum_read *read,
                   const struct quorum_read_vote *vote)
 {
-    if (vote->state == READ_HOLDS)
-        return true;
     return vote->state == READ_ANSWERED && read->found &&
            version_compare(vote->version, read->record.version) >= 0;
 }
 
-static unsigned holders(const struct quorum_read *read)
+static unsigned holders(const struct quorum_read *read, enum ring_row row)
 {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < read->n; i++)
-        count += holds(read, &read->votes[i]);
+    for (unsigned i = 0; i < read->vote_count; i++)
+        count +=
+            (read->votes[i].rows & row) != 0 && holds(read, &read->votes[i]);
     return count;
+}
+
+/* It has the record that was chosen then, or a newer one. */
+static void repaired(struct quorum_read_vote *vote, struct version winner)
+{
+    vote->state = READ_ANSWERED;
+    vote->version = winner;
+    vote->read->repaired++;
 }
 
 static void on_pushed(struct env_call *call, enum env_outcome outcome,
@@ -182,14 +269,10 @@ static void on_pushed(struct env_call *call, enum env_outcome outcome,
     struct frame_pushed pushed;
     struct frame frame;
 
-    vote->state = READ_FAILED;
-    if (outcome == ENV_ANSWERED && frame_decode(answer, &frame) == KIST_OK &&
-        frame.answer && frame.kind == FRAME_PUSH && frame.status == FRAME_OK &&
-        frame.from == vote->voter && frame.items == 1 &&
+    if (is_answer(vote, FRAME_PUSH, outcome, answer, &frame) &&
         frame_next_pushed(&frame.body, &pushed) == KIST_OK &&
         pushed.result == FRAME_DURABLE)
-        vote->state = READ_HOLDS;
-    vote->read->repaired += vote->state == READ_HOLDS;
+        repaired(vote, pushed.winner);
     vote->read->out--;
     step(vote->read);
 }
@@ -199,27 +282,46 @@ static void on_applied(struct env_apply *apply)
     struct quorum_read_vote *vote =
         OWNER(apply, struct quorum_read_vote, apply);
 
-    vote->state = apply->status == KIST_OK ? READ_HOLDS : READ_FAILED;
-    vote->read->repaired += vote->state == READ_HOLDS;
+    seat_end_storing(vote->read->seat, vote->apply_epoch);
+    vote->state = READ_FAILED;
+    if (vote->apply_epoch != vote->read->ring->epoch)
+        vote->state = READ_UNASKED;
+    else if (apply->status == KIST_OK)
+        repaired(vote, apply->winner);
     vote->read->out--;
     step(vote->read);
+}
+
+/* Of a copy: another ring may bring a newer winner while it is stored. */
+static void repair_here(struct quorum_read_vote *vote)
+{
+    struct quorum_read *read = vote->read;
+    struct env *env = read->seat->env;
+
+    blob_clear(&vote->message);
+    record_encode(read->key, &read->record, &vote->message);
+    vote->apply = (struct env_apply){
+        .key = read->key, .sync = ENGINE_SYNC, .done = on_applied};
+    if (vote->message.failed ||
+        record_decode(read->key, blob_view(&vote->message),
+                      &vote->apply.record) != KIST_OK) {
+        vote->state = READ_FAILED;
+        return;
+    }
+    vote->apply_epoch = seat_begin_storing(read->seat);
+    read->out++;
+    env->ops->apply(env, &vote->apply);
 }
 
 static void repair(struct quorum_read_vote *vote)
 {
     struct quorum_read *read = vote->read;
-    struct env *env = read->seat->env;
     struct frame_push push = {FRAME_REPAIR, ENGINE_SYNC, read->key,
                               read->record};
 
     vote->state = READ_REPAIRING;
-    if (vote->voter == env->self) {
-        vote->apply = (struct env_apply){.key = read->key,
-                                         .record = read->record,
-                                         .sync = ENGINE_SYNC,
-                                         .done = on_applied};
-        read->out++;
-        env->ops->apply(env, &vote->apply);
+    if (vote->voter == read->seat->env->self) {
+        repair_here(vote);
         return;
     }
     begin_message(vote, FRAME_PUSH);
@@ -230,8 +332,8 @@ static void repair(struct quorum_read_vote *vote)
 /* Who answered something older gets the winner. */
 static void repair_all(struct quorum_read *read)
 {
-    for (unsigned i = 0; i < read->n; i++)
-        if (read->votes[i].state == READ_ANSWERED &&
+    for (unsigned i = 0; i < read->vote_count; i++)
+        if (read->votes[i].rows != 0 && read->votes[i].state == READ_ANSWERED &&
             !holds(read, &read->votes[i]))
             repair(&read->votes[i]);
 }
@@ -242,7 +344,7 @@ static bool is_after(const struct quorum_read *read)
 {
     if (read->found && version_compare(read->record.version, read->after) >= 0)
         return true;
-    return read->answers >= read->n - read->w + 1;
+    return are_enough(read, read->n - read->w + 1);
 }
 
 static void answer(struct quorum_read *read, enum quorum_read_outcome outcome)
@@ -254,26 +356,21 @@ static void answer(struct quorum_read *read, enum quorum_read_outcome outcome)
 
 static void choose(struct quorum_read *read)
 {
-    read->answers = count_of(read, READ_ANSWERED);
-    if (read->answers < read->r ||
+    read->answers = count_in(read, RING_NOW, READ_ANSWERED);
+    if (!are_enough(read, read->r) ||
         (!version_is_none(read->after) && !is_after(read)))
         return;
     read->is_chosen = true;
 }
 
-/* Ask whoever is needed and left; false: nobody was. */
-static bool ask_enough(struct quorum_read *read)
+static bool ask_in(struct quorum_read *read, enum ring_row row, unsigned wanted)
 {
-    /* With r answers and not chosen, it is `after` that wants more of them. */
-    unsigned wanted = read->r <= count_of(read, READ_ANSWERED)
-                          ? count_of(read, READ_ANSWERED) + 1
-                          : read->r;
-
     bool asked = false;
 
-    while (count_of(read, READ_ANSWERED) + count_of(read, READ_AWAITED) <
+    while (count_in(read, row, READ_ANSWERED) +
+               count_in(read, row, READ_AWAITED) <
            wanted) {
-        struct quorum_read_vote *vote = next_to_ask(read);
+        struct quorum_read_vote *vote = next_to_ask(read, row);
 
         if (vote == NULL)
             break;
@@ -283,14 +380,29 @@ static bool ask_enough(struct quorum_read *read)
     return asked;
 }
 
+/* Ask whoever is needed and left; false: nobody was. */
+static bool ask_enough(struct quorum_read *read)
+{
+    /* With r answers and not chosen, it is `after` that wants more of them. */
+    bool more = are_enough(read, read->r);
+    unsigned now = count_in(read, RING_NOW, READ_ANSWERED) + 1;
+    unsigned next = count_in(read, RING_NEXT, READ_ANSWERED) + 1;
+    bool asked = ask_in(read, RING_NOW, more ? now : read->r);
+
+    if (read->ring->next != NULL)
+        asked |= ask_in(read, RING_NEXT, more ? next : read->r);
+    return asked;
+}
+
 static void end(struct quorum_read *read)
 {
     struct env *env = read->seat->env;
 
     env->ops->timer_stop(env, &read->deadline);
     env->ops->timer_stop(env, &read->hedge);
-    for (unsigned i = 0; i < read->n; i++)
+    for (unsigned i = 0; i < read->vote_count; i++)
         blob_free(&read->votes[i].message);
+    ring_free(read->ring);
     struct blob winner = read->winner;
     read->ended(read); /* It may be gone now. */
     blob_free(&winner);
@@ -299,17 +411,46 @@ static void end(struct quorum_read *read)
 static bool is_settled(const struct quorum_read *read)
 {
     return !read->found || read->r < majority(read) ||
-           holders(read) >= majority(read);
+           (holders(read, RING_NOW) >= majority(read) &&
+            holders(read, RING_NEXT) >= majority(read));
 }
 
 /* Nobody is asked any more whose answer could still help. */
 static bool is_hopeless(struct quorum_read *read)
 {
-    return read->out == 0 && (read->is_chosen || next_to_ask(read) == NULL);
+    unsigned any = RING_NOW | RING_NEXT;
+
+    return read->out == 0 && count_in(read, any, READ_REFUSED) == 0 &&
+           (read->is_chosen || next_to_ask(read, any) == NULL);
+}
+
+/*
+ * All are asked anew. What was answered by another ring may be from before a
+ * new owner had what it owns now; and who answered, or was repaired, since the
+ * winner was chosen may have a newer record, which was not looked at.
+ */
+static void choose_again(struct quorum_read *read)
+{
+    read->is_chosen = false;
+    for (unsigned i = 0; i < read->vote_count; i++)
+        if (read->votes[i].state == READ_ANSWERED ||
+            read->votes[i].state == READ_REFUSED)
+            read->votes[i].state = READ_UNASKED;
+}
+
+/* This node went on to another ring: whoever owns the key there answers. */
+static void follow(struct quorum_read *read)
+{
+    if (read->is_answered || read->ring == read->seat->ring)
+        return;
+    choose_again(read);
+    if (!plan(read))
+        answer(read, QUORUM_READ_TOO_FEW);
 }
 
 static void step(struct quorum_read *read)
 {
+    follow(read);
     if (!read->is_chosen)
         choose(read);
     while (!read->is_chosen && ask_enough(read))
@@ -340,43 +481,69 @@ static void on_hedge(struct env_timer *timer)
 {
     struct quorum_read *read = OWNER(timer, struct quorum_read, hedge);
     struct env *env = read->seat->env;
-    struct quorum_read_vote *vote = next_to_ask(read);
+    struct quorum_read_vote *vote;
 
+    if (read->is_answered)
+        return; /* What is left to come is not waited for. */
+    follow(read);
+    /* By now they may be at our ring; and a repair may be what was refused. */
+    if (count_in(read, RING_NOW | RING_NEXT, READ_REFUSED) > 0)
+        choose_again(read);
+    vote = next_to_ask(read, RING_NOW | RING_NEXT);
     if (!read->is_chosen && vote != NULL && read->out > 0)
         ask(vote);
-    if (!read->is_chosen)
-        env->ops->timer_set(env, timer, read->hedge_ms);
+    env->ops->timer_set(env, timer, read->hedge_ms);
     step(read);
+}
+
+static unsigned alive_in(const struct quorum_read *read, enum ring_row row)
+{
+    unsigned alive = 0;
+
+    for (unsigned i = 0; i < read->vote_count; i++)
+        alive += (read->votes[i].rows & row) != 0 &&
+                 seat_expects(read->seat, read->votes[i].voter);
+    return alive;
+}
+
+static enum kist_status check(struct quorum_read *read)
+{
+    unsigned copies = read->seat->ring->copies;
+    bool planned;
+
+    if (!read->seat->is_member)
+        return KIST_BUSY;
+    if (read->n == 0 || read->n > copies || read->r == 0 || read->r > read->n ||
+        read->w == 0 || read->w > read->n)
+        return KIST_INVALID;
+    planned = plan(read);
+    assert(planned); /* A ring has no more owners than there is room for. */
+    if (alive_in(read, RING_NOW) < read->r ||
+        alive_in(read, RING_NEXT) < read->r)
+        return KIST_BUSY;
+    return KIST_OK;
 }
 
 enum kist_status quorum_read_start(struct quorum_read *read, struct seat *seat)
 {
-    const struct ring *ring = seat->ring;
-    const uint16_t *owners;
-    unsigned alive = 0;
-
-    if (read->n == 0 || read->n > ring->copies || read->r == 0 ||
-        read->r > read->n || read->w == 0 || read->w > read->n)
-        return KIST_INVALID;
-    owners = ring_owners_of(ring, ring_partition_of(ring, read->key));
-    for (unsigned i = 0; i < read->n; i++) {
-        uint64_t voter = ring->members[owners[i]].incarnation;
-
-        read->votes[i] =
-            (struct quorum_read_vote){.voter = voter, .read = read};
-        alive += seat_expects(seat, voter);
-    }
-    if (alive < read->r)
-        return KIST_BUSY;
+    struct env *env = seat->env;
+    enum kist_status status;
 
     read->seat = seat;
+    read->ring = NULL;
+    read->vote_count = read->out = read->repaired = 0;
+    status = check(read);
+    if (status != KIST_OK) {
+        ring_free(read->ring);
+        return status;
+    }
     read->found = read->is_chosen = read->is_answered = false;
     read->outcome = QUORUM_READ_DONE;
     read->winner = BLOB_EMPTY;
-    read->out = read->repaired = 0;
-    read->deadline.fire = on_deadline;
-    read->hedge.fire = on_hedge;
-    seat->env->ops->timer_set(seat->env, &read->deadline, read->timeout_ms);
-    seat->env->ops->timer_set(seat->env, &read->hedge, 0);
+    read->deadline_ms = env->ops->mono_ms(env) + read->timeout_ms;
+    read->deadline = (struct env_timer){.fire = on_deadline};
+    read->hedge = (struct env_timer){.fire = on_hedge};
+    env->ops->timer_set(env, &read->deadline, read->timeout_ms);
+    env->ops->timer_set(env, &read->hedge, 0);
     return KIST_OK;
 }

@@ -10,6 +10,14 @@
  * be): so no later read of that kind returns an older one. This is the second
  * phase of the ABD algorithm (Attiya, Bar-Noy, Dolev, 1995).
  *
+ * While a change of the ring is pending, r of the current and r of the next
+ * owners are asked, and the winner goes to a majority of both: so whoever is
+ * at the ring before, or after, has an owner in common with this read, who
+ * refuses one of the two. An owner that has nothing yet changes nothing by
+ * saying so. When this node, or an owner, goes on to another ring in the
+ * middle, everybody is asked anew: an answer from when its owner was not one
+ * yet says nothing.
+ *
  * A session that passes the version of its last write (`after`) gets that
  * write or a newer one. An owner that has it says so by the version; or else
  * every write that w owners acknowledged is among the answers of n - w + 1.
@@ -30,18 +38,21 @@ enum quorum_read_state {
     READ_UNASKED,
     READ_AWAITED,
     READ_ANSWERED, /* Has `version`, or none. */
+    READ_REFUSED,  /* The owner is at another ring: it is asked again. */
     READ_FAILED,
     READ_REPAIRING, /* Answered, and the winner is on its way there. */
-    READ_HOLDS,     /* The winner is durable there. */
 };
 
 struct quorum_read_vote {
     uint64_t voter; /* Incarnation. */
     enum quorum_read_state state;
+    unsigned rows; /* Where the read's ring has it: enum ring_row. */
     struct version version;
     struct quorum_read *read;
+    const struct ring *ring; /* A share, while awaited: has the address. */
     struct env_call call;
     struct env_apply apply; /* For the node's own store. */
+    uint64_t apply_epoch;
     struct blob message;
 };
 
@@ -66,8 +77,11 @@ struct quorum_read {
 
     /* Its own. */
     struct seat *seat;
-    struct blob winner; /* What record borrows: encoded. */
-    struct quorum_read_vote votes[RING_COPIES_MAX];
+    const struct ring *ring; /* A share; answers are counted by this one. */
+    struct blob winner;      /* What record borrows: encoded. */
+    struct quorum_read_vote votes[2 * RING_COPIES_MAX];
+    unsigned vote_count;
+    uint64_t deadline_ms;
     unsigned out;   /* Calls that are not done. */
     bool is_chosen; /* The winner is not looked for any more. */
     bool is_answered;
@@ -77,7 +91,8 @@ struct quorum_read {
 
 /*
  * Begin. Another status than KIST_OK: no callback follows. KIST_BUSY: fewer
- * than r owners are alive. KIST_INVALID: n, r or w is 0 or beyond the ring's.
+ * than r owners are alive, or this node is no member of its ring. KIST_INVALID:
+ * n, r or w is 0 or beyond the ring's.
  */
 KIST_CHECKED enum kist_status quorum_read_start(struct quorum_read *read,
                                                 struct seat *seat);

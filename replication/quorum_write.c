@@ -4,13 +4,9 @@
 
 #include <assert.h>
 
-/* Who votes. */
+enum { AGAIN_MS = 20 }; /* A ring's way to somebody takes about so long. */
 
-static uint64_t incarnation_of(const struct quorum_write *write,
-                               unsigned member)
-{
-    return write->seat->ring->members[member].incarnation;
-}
+/* Who votes. */
 
 static struct quorum_write_vote *vote_of(struct quorum_write *write,
                                          uint64_t voter)
@@ -21,47 +17,75 @@ static struct quorum_write_vote *vote_of(struct quorum_write *write,
     return NULL;
 }
 
-/* Each owner once, however often it stands in the two rows. */
-static void add_voters(struct quorum_write *write, const uint16_t *row)
+/* Each owner once, however often it stands in the rows of however many rings.
+ */
+static bool add_voters(struct quorum_write *write, const uint16_t *row)
 {
     for (unsigned i = 0; i < write->n; i++) {
-        uint64_t voter = incarnation_of(write, row[i]);
+        uint64_t voter = write->ring->members[row[i]].incarnation;
 
-        if (vote_of(write, voter) == NULL)
-            write->votes[write->vote_count++] =
-                (struct quorum_write_vote){.voter = voter, .write = write};
+        if (vote_of(write, voter) != NULL)
+            continue;
+        if (write->vote_count == sizeof(write->votes) / sizeof(write->votes[0]))
+            return false;
+        write->votes[write->vote_count++] =
+            (struct quorum_write_vote){.voter = voter, .write = write};
     }
+    return true;
 }
 
-static unsigned alive_in(const struct quorum_write *write, const uint16_t *row)
+/* By this ring from now on. False: it is one change too many for a write. */
+static bool plan(struct quorum_write *write)
+{
+    const struct ring *ring = write->seat->ring;
+    unsigned partition = ring_partition_of(ring, write->key);
+
+    ring_free(write->ring);
+    write->ring = ring_share(ring);
+    if (!add_voters(write, ring_owners_of(ring, partition)) ||
+        !add_voters(write, ring_next_of(ring, partition)))
+        return false;
+    for (unsigned i = 0; i < write->vote_count; i++) {
+        struct quorum_write_vote *vote = &write->votes[i];
+
+        vote->rows = ring_rows_of(ring, partition, write->n, vote->voter);
+        if (vote->state != VOTE_AWAITED)
+            vote->state = VOTE_UNASKED;
+    }
+    return true;
+}
+
+static unsigned alive_in(const struct quorum_write *write, enum ring_row row)
 {
     unsigned alive = 0;
 
-    for (unsigned i = 0; i < write->n; i++)
-        alive += seat_expects(write->seat, incarnation_of(write, row[i]));
+    for (unsigned i = 0; i < write->vote_count; i++)
+        alive += (write->votes[i].rows & row) != 0 &&
+                 seat_expects(write->seat, write->votes[i].voter);
     return alive;
 }
 
 /* Of row, how many have voted, or (awaited) may still. */
-static unsigned votes_in(struct quorum_write *write, const uint16_t *row,
+static unsigned votes_in(const struct quorum_write *write, enum ring_row row,
                          bool awaited)
 {
     unsigned votes = 0;
 
-    for (unsigned i = 0; i < write->n; i++) {
-        const struct quorum_write_vote *vote =
-            vote_of(write, incarnation_of(write, row[i]));
+    for (unsigned i = 0; i < write->vote_count; i++) {
+        const struct quorum_write_vote *vote = &write->votes[i];
 
+        if ((vote->rows & row) == 0)
+            continue;
         votes += vote->state == VOTE_DURABLE ||
-                 (awaited && vote->state == VOTE_AWAITED);
+                 (awaited && vote->state != VOTE_FAILED);
     }
     return votes;
 }
 
-static bool has_quorum(struct quorum_write *write, bool awaited)
+static bool has_quorum(const struct quorum_write *write, bool awaited)
 {
-    return votes_in(write, write->owners, awaited) >= write->w &&
-           votes_in(write, write->next, awaited) >= write->w;
+    return votes_in(write, RING_NOW, awaited) >= write->w &&
+           votes_in(write, RING_NEXT, awaited) >= write->w;
 }
 
 /* What comes of it. */
@@ -71,7 +95,7 @@ static void answer(struct quorum_write *write,
 {
     write->is_answered = true;
     write->outcome = outcome;
-    write->acked = votes_in(write, write->owners, false);
+    write->acked = votes_in(write, RING_NOW, false);
     write->answered(write);
 }
 
@@ -80,7 +104,8 @@ static void fail(struct quorum_write *write)
     bool may_be_there = false;
 
     for (unsigned i = 0; i < write->vote_count; i++)
-        may_be_there |= write->votes[i].state != VOTE_NEVER_SENT;
+        may_be_there |=
+            write->votes[i].has_left || write->votes[i].state == VOTE_AWAITED;
     answer(write,
            may_be_there ? QUORUM_WRITE_UNKNOWN : QUORUM_WRITE_NOT_APPLIED);
 }
@@ -90,24 +115,54 @@ static void end(struct quorum_write *write)
     struct seat *seat = write->seat;
 
     seat->env->ops->timer_stop(seat->env, &write->timer);
+    seat->env->ops->timer_stop(seat->env, &write->again);
     for (unsigned i = 0; i < write->vote_count; i++) {
-        blob_free(&write->votes[i].message);
-        if (write->votes[i].state != VOTE_DURABLE && seat->missed != NULL &&
-            write->outcome != QUORUM_WRITE_NOT_APPLIED)
-            seat->missed(seat->ctx, write->votes[i].voter, write->key,
-                         &write->record);
+        struct quorum_write_vote *vote = &write->votes[i];
+
+        blob_free(&vote->message);
+        if (vote->rows != 0 && vote->state != VOTE_DURABLE &&
+            seat->missed != NULL && write->outcome != QUORUM_WRITE_NOT_APPLIED)
+            seat->missed(seat->ctx, vote->voter, write->key, &write->record);
     }
+    ring_free(write->ring);
     write->ended(write);
+}
+
+static bool is_any_refused(const struct quorum_write *write)
+{
+    for (unsigned i = 0; i < write->vote_count; i++)
+        if (write->votes[i].rows != 0 && write->votes[i].state == VOTE_REFUSED)
+            return true;
+    return false;
+}
+
+static void ask(struct quorum_write *write);
+
+/* This node went on to another ring: votes of its owners are what counts. */
+static void follow(struct quorum_write *write)
+{
+    if (write->is_answered || write->ring == write->seat->ring)
+        return;
+    if (plan(write))
+        ask(write);
+    else
+        fail(write);
 }
 
 static void settle(struct quorum_write *write)
 {
+    struct env *env = write->seat->env;
+
+    follow(write);
     if (!write->is_answered && has_quorum(write, false))
         answer(write, QUORUM_WRITE_DONE);
     else if (!write->is_answered && !has_quorum(write, true))
         fail(write);
-    if (write->out == 0)
+    if (write->is_answered && write->out == 0)
         end(write);
+    else if (!write->is_answered && is_any_refused(write) &&
+             write->again.own == NULL)
+        env->ops->timer_set(env, &write->again, AGAIN_MS);
 }
 
 /* The calls end now, too; their votes are counted by whoever repairs. */
@@ -117,6 +172,8 @@ static void on_timeout(struct env_timer *timer)
 
     if (!write->is_answered)
         fail(write);
+    if (write->out == 0)
+        end(write);
 }
 
 static void count(struct quorum_write_vote *vote, struct version winner,
@@ -142,14 +199,25 @@ static void read_answer(struct quorum_write_vote *vote, struct view answer)
     struct frame frame;
     struct frame_pushed pushed;
 
-    vote->state = VOTE_FAILED; /* Also if refused: a duplicate may not be. */
     if (frame_decode(answer, &frame) != KIST_OK || !frame.answer ||
-        frame.kind != FRAME_PUSH || frame.status != FRAME_OK ||
-        frame.from != vote->voter || frame.items != 1 ||
-        frame_next_pushed(&frame.body, &pushed) != KIST_OK)
+        frame.kind != FRAME_PUSH || frame.from != vote->voter)
         return;
-    if (pushed.result == FRAME_DURABLE)
+    if (frame.status == FRAME_STALE_RING || frame.status == FRAME_FUTURE_RING) {
+        vote->state = VOTE_REFUSED;
+        seat_notice(vote->write->seat, &frame);
+        return;
+    }
+    if (frame.status == FRAME_OK && frame.items == 1 &&
+        frame_next_pushed(&frame.body, &pushed) == KIST_OK &&
+        pushed.result == FRAME_DURABLE)
         count(vote, pushed.winner, pushed.replaced);
+}
+
+/* What was asked by an older ring than the write's says nothing by this one. */
+static void ask_again_if(struct quorum_write_vote *vote, bool is_outdated)
+{
+    if (is_outdated)
+        vote->state = VOTE_REFUSED;
 }
 
 static void on_answer(struct env_call *call, enum env_outcome outcome,
@@ -158,17 +226,22 @@ static void on_answer(struct env_call *call, enum env_outcome outcome,
     struct quorum_write_vote *vote =
         OWNER(call, struct quorum_write_vote, call);
 
+    bool is_outdated = vote->ring != vote->write->ring;
+
+    ring_free(vote->ring);
+    vote->state = VOTE_FAILED;
     switch (outcome) {
     case ENV_ANSWERED:
+        vote->has_left = true; /* Also if refused: a duplicate may not be. */
         read_answer(vote, answer);
         break;
     case ENV_NOT_SENT:
-        vote->state = VOTE_NEVER_SENT;
         break;
     case ENV_LOST:
-        vote->state = VOTE_FAILED;
+        vote->has_left = true;
         break;
     }
+    ask_again_if(vote, is_outdated);
     vote->write->out--;
     settle(vote->write);
 }
@@ -178,20 +251,22 @@ static void on_applied(struct env_apply *apply)
     struct quorum_write *write = OWNER(apply, struct quorum_write, apply);
     struct quorum_write_vote *vote = vote_of(write, write->seat->env->self);
 
+    seat_end_storing(write->seat, write->apply_epoch);
+    vote->state = VOTE_FAILED;
+    /* Our own store knows, unless it says that it does not. */
+    vote->has_left |= apply->status == KIST_OK || apply->status == KIST_UNKNOWN;
     if (apply->status == KIST_OK)
         count(vote, apply->winner, apply->replaced);
-    else if (apply->status == KIST_UNKNOWN)
-        vote->state = VOTE_FAILED;
-    else
-        vote->state = VOTE_NEVER_SENT; /* Our own store knows. */
+    ask_again_if(vote, write->apply_epoch != write->ring->epoch);
     write->out--;
     settle(write);
 }
 
 /* And go out. */
 
-static void apply_here(struct quorum_write *write)
+static void apply_here(struct quorum_write_vote *vote)
 {
+    struct quorum_write *write = vote->write;
     struct env *env = write->seat->env;
 
     write->apply = (struct env_apply){
@@ -200,8 +275,18 @@ static void apply_here(struct quorum_write *write)
         .sync = write->sync,
         .done = on_applied,
     };
+    write->apply_epoch = seat_begin_storing(write->seat);
+    vote->state = VOTE_AWAITED;
     write->out++;
     env->ops->apply(env, &write->apply);
+}
+
+static uint64_t left_ms(const struct quorum_write *write)
+{
+    struct env *env = write->seat->env;
+    uint64_t now_ms = env->ops->mono_ms(env);
+
+    return now_ms < write->deadline_ms ? write->deadline_ms - now_ms : 1;
 }
 
 static void send(struct quorum_write_vote *vote)
@@ -213,42 +298,95 @@ static void send(struct quorum_write_vote *vote)
                               write->record};
     int member = ring_find_incarnation(seat->ring, vote->voter);
 
-    head.budget_ms = (uint32_t)write->timeout_ms;
+    head.budget_ms = (uint32_t)left_ms(write);
+    blob_clear(&vote->message);
     frame_begin(&head, &vote->message);
     frame_add_push(&push, &vote->message);
     frame_seal(1, &vote->message);
     if (vote->message.failed || member < 0) {
-        vote->state = VOTE_NEVER_SENT;
+        vote->state = VOTE_FAILED;
         return;
     }
+    vote->state = VOTE_AWAITED;
+    vote->ring = ring_share(seat->ring);
     vote->call = (struct env_call){
         .to = vote->voter,
         .address = seat->ring->members[member].address,
         .message = blob_view(&vote->message),
-        .timeout_ms = write->timeout_ms,
+        .timeout_ms = left_ms(write),
         .done = on_answer,
     };
     write->out++;
     seat->env->ops->send(seat->env, &vote->call);
 }
 
-static enum kist_status plan(struct quorum_write *write)
+/* Whoever owns it by the write's ring and was not asked by that. */
+static void ask(struct quorum_write *write)
 {
-    const struct ring *ring = write->seat->ring;
-    unsigned partition = ring_partition_of(ring, write->key);
+    for (unsigned i = 0; i < write->vote_count; i++) {
+        struct quorum_write_vote *vote = &write->votes[i];
 
-    if (write->n == 0 || write->n > ring->copies || write->w == 0 ||
+        if (vote->rows == 0 ||
+            (vote->state != VOTE_UNASKED && vote->state != VOTE_REFUSED))
+            continue;
+        if (vote->voter == write->seat->env->self)
+            apply_here(vote);
+        else
+            send(vote);
+    }
+}
+
+static void on_again(struct env_timer *timer)
+{
+    struct quorum_write *write = OWNER(timer, struct quorum_write, again);
+
+    if (write->is_answered)
+        return; /* Late votes are not waited for any more. */
+    if (write->ring == write->seat->ring)
+        ask(write);
+    settle(write);
+}
+
+static enum kist_status check(const struct quorum_write *write)
+{
+    unsigned copies = write->seat->ring->copies;
+
+    if (!write->seat->is_member)
+        return KIST_BUSY;
+    if (write->n == 0 || write->n > copies || write->w == 0 ||
         write->w > write->n)
         return KIST_INVALID;
-    write->owners = ring_owners_of(ring, partition);
-    write->next = ring_next_of(ring, partition);
-    if (alive_in(write, write->owners) < write->w ||
-        alive_in(write, write->next) < write->w)
-        return KIST_BUSY;
-
-    add_voters(write, write->owners);
-    add_voters(write, write->next);
     return KIST_OK;
+}
+
+static enum kist_status prepare(struct quorum_write *write)
+{
+    bool planned = plan(write);
+
+    assert(planned); /* A ring has no more owners than there is room for. */
+    if (alive_in(write, RING_NOW) < write->w ||
+        alive_in(write, RING_NEXT) < write->w)
+        return KIST_BUSY;
+    if (!version_is_none(write->record.version))
+        return KIST_OK;
+    return timekeeper_stamp(&write->seat->clock, &write->record.version);
+}
+
+static enum kist_status begin(struct quorum_write *write)
+{
+    struct env *env = write->seat->env;
+    enum kist_status status = prepare(write);
+
+    if (status != KIST_OK)
+        return status;
+    write->record.created_ms = version_ms(write->record.version);
+    write->deadline_ms = env->ops->mono_ms(env) + write->timeout_ms;
+    ask(write);
+    if (write->out > 0)
+        return KIST_OK;
+    for (unsigned i = 0; i < write->vote_count; i++)
+        blob_free(&write->votes[i].message);
+    return KIST_NO_MEMORY;
 }
 
 enum kist_status quorum_write_start(struct quorum_write *write,
@@ -257,27 +395,19 @@ enum kist_status quorum_write_start(struct quorum_write *write,
     enum kist_status status;
 
     write->seat = seat;
+    write->ring = NULL;
     write->vote_count = write->out = 0;
     write->is_answered = write->replaced = false;
     write->superseded = VERSION_NONE;
-    status = plan(write);
-    if (status == KIST_OK && version_is_none(write->record.version))
-        status = timekeeper_stamp(&seat->clock, &write->record.version);
-    if (status != KIST_OK)
+    write->timer = (struct env_timer){.fire = on_timeout};
+    write->again = (struct env_timer){.fire = on_again};
+    status = check(write);
+    if (status == KIST_OK)
+        status = begin(write);
+    if (status != KIST_OK) {
+        ring_free(write->ring);
         return status;
-    write->record.created_ms = version_ms(write->record.version);
-
-    for (unsigned i = 0; i < write->vote_count; i++)
-        if (write->votes[i].voter == seat->env->self)
-            apply_here(write);
-        else
-            send(&write->votes[i]);
-    if (write->out == 0) {
-        for (unsigned i = 0; i < write->vote_count; i++)
-            blob_free(&write->votes[i].message);
-        return KIST_NO_MEMORY;
     }
-    write->timer.fire = on_timeout;
     seat->env->ops->timer_set(seat->env, &write->timer, write->timeout_ms);
     return KIST_OK;
 }

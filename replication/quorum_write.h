@@ -7,6 +7,12 @@
  * w of the current and w of the next owners. The others have until the
  * timeout; who has not voted by then has missed it (struct seat).
  *
+ * An owner that is at another ring takes nothing. It is asked again, by the
+ * ring that this node has by then, with the same version. If that is another
+ * one than before all are asked again, which changes nothing where the record
+ * is: a vote counts by the ring that it was given under only, because a member
+ * that becomes an owner again begins with nothing (replication/change.h).
+ *
  * Nothing is ever taken back: a write that failed may still be found later, and
  * is said to be unknown, unless no copy of it ever left for anywhere.
  */
@@ -24,16 +30,20 @@ enum quorum_write_outcome {
 struct quorum_write;
 
 enum quorum_write_state {
+    VOTE_UNASKED,
     VOTE_AWAITED,
     VOTE_DURABLE,
-    VOTE_NEVER_SENT, /* Nothing of it can be there. */
-    VOTE_FAILED,     /* Something may be there, now or later. */
+    VOTE_REFUSED, /* The voter is at another ring: it is asked again. */
+    VOTE_FAILED,
 };
 
 struct quorum_write_vote {
     uint64_t voter; /* Incarnation. */
     enum quorum_write_state state;
+    unsigned rows; /* Where the write's ring has it: enum ring_row. */
+    bool has_left; /* Something may be there, now or later. */
     struct quorum_write *write;
+    const struct ring *ring; /* A share, while awaited: has the address. */
     struct env_call call;
     struct blob message;
 };
@@ -62,18 +72,22 @@ struct quorum_write {
 
     /* Its own. */
     struct seat *seat;
-    const uint16_t *owners, *next;
+    const struct ring *ring; /* A share; votes are counted by this one. */
     struct quorum_write_vote votes[2 * RING_COPIES_MAX];
     unsigned vote_count;
     unsigned out; /* Votes awaited, also beyond the answer. */
     struct env_apply apply;
+    uint64_t apply_epoch;
+    uint64_t deadline_ms;
     struct env_timer timer;
+    struct env_timer again; /* Asks those who are at another ring. */
     bool is_answered;
 };
 
 /*
  * Begin. Another status than KIST_OK: nothing was sent, no callback follows.
- * KIST_BUSY: fewer than w owners are alive, or the clock's lease is used up.
+ * KIST_BUSY: fewer than w owners are alive, the clock's lease is used up, or
+ * this node is no member of its ring.
  * KIST_INVALID: n or w is 0 or beyond what the ring has.
  */
 KIST_CHECKED enum kist_status quorum_write_start(struct quorum_write *write,

@@ -20,15 +20,15 @@ struct job_item {
 struct replica_job {
     struct seat *seat;
     struct replica_caller *caller;
+    uint64_t epoch; /* Of the ring it was begun under. */
     struct blob message;
     struct frame frame; /* Of message. */
     unsigned waiting;   /* Items that the store is not done with. */
     struct job_item items[];
 };
 
-/* An answer to this frame; items may be appended until it is sent. */
-static void begin_answer(const struct seat *seat, const struct frame *frame,
-                         enum frame_status status, struct blob *out)
+void replica_begin_answer(const struct seat *seat, const struct frame *frame,
+                          enum frame_status status, struct blob *out)
 {
     struct frame head = seat_head(seat, frame->kind, frame->from);
 
@@ -37,8 +37,8 @@ static void begin_answer(const struct seat *seat, const struct frame *frame,
     frame_begin(&head, out);
 }
 
-static void send_answer(struct replica_caller *caller, unsigned items,
-                        struct blob *answer)
+void replica_send_answer(struct replica_caller *caller, unsigned items,
+                         struct blob *answer)
 {
     frame_seal(items, answer);
     if (answer->failed)
@@ -47,13 +47,13 @@ static void send_answer(struct replica_caller *caller, unsigned items,
     blob_free(answer);
 }
 
-static void refuse(const struct seat *seat, const struct frame *frame,
-                   enum frame_status status, struct replica_caller *caller)
+void replica_refuse(const struct seat *seat, const struct frame *frame,
+                    enum frame_status status, struct replica_caller *caller)
 {
     struct blob answer = BLOB_EMPTY;
 
-    begin_answer(seat, frame, status, &answer);
-    send_answer(caller, 0, &answer);
+    replica_begin_answer(seat, frame, status, &answer);
+    replica_send_answer(caller, 0, &answer);
 }
 
 static enum frame_status judge(const struct seat *seat,
@@ -61,6 +61,8 @@ static enum frame_status judge(const struct seat *seat,
 {
     if (frame->answer)
         return FRAME_BAD;
+    if (frame->kind == FRAME_RING || frame->kind == FRAME_ADOPT)
+        return frame->to == seat->env->self ? FRAME_OK : FRAME_NOT_ME;
     if (frame->cluster != seat->ring->cluster || frame->to != seat->env->self)
         return FRAME_NOT_ME;
     if (frame->epoch < seat->ring->epoch)
@@ -96,7 +98,7 @@ static void fetch(struct seat *seat, const struct frame *frame,
     struct blob answer = BLOB_EMPTY;
     struct view body = frame->body;
 
-    begin_answer(seat, frame, FRAME_OK, &answer);
+    replica_begin_answer(seat, frame, FRAME_OK, &answer);
     for (unsigned i = 0; i < frame->items; i++) {
         enum kist_status status = answer_fetch(seat, &body, &answer);
 
@@ -104,14 +106,18 @@ static void fetch(struct seat *seat, const struct frame *frame,
             continue;
         /* What cannot be read must not look as if it were not there. */
         blob_free(&answer);
-        refuse(seat, frame, status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
-               caller);
+        replica_refuse(seat, frame,
+                       status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY, caller);
         return;
     }
-    send_answer(caller, frame->items, &answer);
+    replica_send_answer(caller, frame->items, &answer);
 }
 
-/* Comparing: what an owner has of a partition. */
+/*
+ * Comparing: what an owner has of a partition. A new owner that has compared
+ * itself with this one has all that this one voted for under older rings; so
+ * what is still on its way to the store from then comes first.
+ */
 
 static bool is_mine(const struct seat *seat, struct env_part part)
 {
@@ -127,16 +133,20 @@ static void sums(struct seat *seat, const struct frame *frame,
     struct view body = frame->body;
     struct env_part part;
 
-    begin_answer(seat, frame, FRAME_OK, &answer);
+    if (!seat_is_drained(seat)) {
+        replica_refuse(seat, frame, FRAME_BUSY, caller);
+        return;
+    }
+    replica_begin_answer(seat, frame, FRAME_OK, &answer);
     for (unsigned i = 0; i < frame->items; i++) {
         if (frame_next_sums(&body, &part) != KIST_OK || !is_mine(seat, part)) {
             blob_free(&answer);
-            refuse(seat, frame, FRAME_BAD, caller);
+            replica_refuse(seat, frame, FRAME_BAD, caller);
             return;
         }
         frame_add_summed(seat->env->ops->sum(seat->env, part), &answer);
     }
-    send_answer(caller, frame->items, &answer);
+    replica_send_answer(caller, frame->items, &answer);
 }
 
 static void list(struct seat *seat, const struct frame *frame,
@@ -147,19 +157,23 @@ static void list(struct seat *seat, const struct frame *frame,
     struct env_part part;
     unsigned count;
 
-    if (frame_next_list(&body, &part, &after) != KIST_OK ||
-        !is_mine(seat, part)) {
-        refuse(seat, frame, FRAME_BAD, caller);
+    if (!seat_is_drained(seat)) {
+        replica_refuse(seat, frame, FRAME_BUSY, caller);
         return;
     }
-    begin_answer(seat, frame, FRAME_OK, &answer);
+    if (frame_next_list(&body, &part, &after) != KIST_OK ||
+        !is_mine(seat, part)) {
+        replica_refuse(seat, frame, FRAME_BAD, caller);
+        return;
+    }
+    replica_begin_answer(seat, frame, FRAME_OK, &answer);
     if (seat->env->ops->list(seat->env, part, after, &answer, &count) ==
         KIST_OK) {
-        send_answer(caller, count, &answer);
+        replica_send_answer(caller, count, &answer);
         return;
     }
     blob_free(&answer);
-    refuse(seat, frame, FRAME_BUSY, caller);
+    replica_refuse(seat, frame, FRAME_BUSY, caller);
 }
 
 /* Scanning: answered when the page has been read. */
@@ -185,15 +199,16 @@ static void scanned(struct env_scan *scan)
     struct blob answer = BLOB_EMPTY;
 
     if (scan->status == KIST_OK) {
-        begin_answer(job->seat, &job->frame, FRAME_OK, &answer);
+        replica_begin_answer(job->seat, &job->frame, FRAME_OK, &answer);
         blob_append(&answer, blob_view(&scan->page));
-        send_answer(job->caller, scan->count, &answer);
+        replica_send_answer(job->caller, scan->count, &answer);
     } else {
-        refuse(job->seat, &job->frame,
-               scan->status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
-               job->caller);
+        replica_refuse(job->seat, &job->frame,
+                       scan->status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
+                       job->caller);
     }
     blob_free(&scan->page);
+    ring_free(scan->ring);
     free_scan(job);
 }
 
@@ -215,13 +230,13 @@ static void scan(struct seat *seat, struct view message,
     }
     if (status != KIST_OK) {
         free_scan(job);
-        refuse(seat, frame, status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
-               caller);
+        replica_refuse(seat, frame,
+                       status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY, caller);
         return;
     }
     job->seat = seat;
     job->caller = caller;
-    job->scan.ring = seat->ring;
+    job->scan.ring = ring_share(seat->ring);
     job->scan.done = scanned;
     seat->env->ops->scan(seat->env, &job->scan);
 }
@@ -232,10 +247,10 @@ static void finish(struct replica_job *job)
 {
     struct blob answer = BLOB_EMPTY;
 
-    begin_answer(job->seat, &job->frame, FRAME_OK, &answer);
+    replica_begin_answer(job->seat, &job->frame, FRAME_OK, &answer);
     for (unsigned i = 0; i < job->frame.items; i++)
         frame_add_pushed(&job->items[i].result, &answer);
-    send_answer(job->caller, job->frame.items, &answer);
+    replica_send_answer(job->caller, job->frame.items, &answer);
     blob_free(&job->message);
     free(job);
 }
@@ -249,6 +264,7 @@ static void applied(struct env_apply *apply)
                                              apply->winner};
     else if (apply->status == KIST_UNKNOWN)
         item->result.result = FRAME_DOUBTFUL;
+    seat_end_storing(item->job->seat, item->job->epoch);
     if (--item->job->waiting == 0)
         finish(item->job);
 }
@@ -300,8 +316,10 @@ static void begin(struct replica_job *job)
         return;
     }
     for (unsigned i = 0; i < job->frame.items; i++)
-        if (job->items[i].apply.done != NULL)
+        if (job->items[i].apply.done != NULL) {
+            job->epoch = seat_begin_storing(job->seat);
             env->ops->apply(env, &job->items[i].apply);
+        }
 }
 
 static void push(struct seat *seat, struct view message,
@@ -327,8 +345,8 @@ static void push(struct seat *seat, struct view message,
     if (job != NULL)
         blob_free(&job->message);
     free(job);
-    refuse(seat, frame, status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
-           caller);
+    replica_refuse(seat, frame, status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY,
+                   caller);
 }
 
 void replica_receive(struct seat *seat, struct view message,
@@ -339,8 +357,10 @@ void replica_receive(struct seat *seat, struct view message,
 
     if (frame_decode(message, &frame) == KIST_OK)
         judged = judge(seat, &frame);
+    if (judged == FRAME_STALE_RING || judged == FRAME_FUTURE_RING)
+        seat_notice(seat, &frame);
     if (judged != FRAME_OK) {
-        refuse(seat, &frame, judged, caller);
+        replica_refuse(seat, &frame, judged, caller);
         return;
     }
     switch (frame.kind) {
@@ -358,6 +378,16 @@ void replica_receive(struct seat *seat, struct view message,
         break;
     case FRAME_SCAN:
         scan(seat, message, &frame, caller);
+        break;
+    case FRAME_RING:
+    case FRAME_ADOPT:
+    case FRAME_PREPARE:
+    case FRAME_ACCEPT:
+    case FRAME_MOVES:
+        if (seat->on_ring != NULL)
+            seat->on_ring(seat->ctx, &frame, caller);
+        else
+            replica_refuse(seat, &frame, FRAME_BAD, caller);
         break;
     }
 }

@@ -16,6 +16,17 @@ struct replica_caller {
     void (*send)(struct replica_caller *caller, struct view answer);
 };
 
+/*
+ * An answer to this frame, by the ring of now: begun, its items appended by the
+ * caller, and sent, which ends it. Or refused, as a whole.
+ */
+void replica_begin_answer(const struct seat *seat, const struct frame *frame,
+                          enum frame_status status, struct blob *out);
+void replica_send_answer(struct replica_caller *caller, unsigned items,
+                         struct blob *answer);
+void replica_refuse(const struct seat *seat, const struct frame *frame,
+                    enum frame_status status, struct replica_caller *caller);
+
 /* Borrows message. The answer may be sent before this returns, or later. */
 void replica_receive(struct seat *seat, struct view message,
                      struct replica_caller *caller);

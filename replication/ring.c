@@ -84,6 +84,7 @@ enum kist_status ring_new(const struct ring *shape, bool pending,
         .copies = shape->copies,
         .member_count = shape->member_count,
     };
+    atomic_init(&ring->shares, 1);
     arena_init(&ring->memory, MEMORY_MAX);
 
     status = copy_members(ring, shape);
@@ -99,12 +100,27 @@ enum kist_status ring_new(const struct ring *shape, bool pending,
     return KIST_OK;
 }
 
-void ring_free(struct ring *ring)
+/* What a ring says is never changed; who holds it is. */
+static struct ring *writable(const struct ring *ring)
 {
-    if (ring == NULL)
+    return (struct ring *)(uintptr_t)ring;
+}
+
+const struct ring *ring_share(const struct ring *ring)
+{
+    atomic_fetch_add_explicit(&writable(ring)->shares, 1, memory_order_relaxed);
+    return ring;
+}
+
+void ring_free(const struct ring *ring)
+{
+    struct ring *ours = ring != NULL ? writable(ring) : NULL;
+
+    if (ours == NULL ||
+        atomic_fetch_sub_explicit(&ours->shares, 1, memory_order_acq_rel) > 1)
         return;
-    arena_clear(&ring->memory);
-    free(ring);
+    arena_clear(&ours->memory);
+    free(ours);
 }
 
 unsigned ring_partitions(const struct ring *ring)
@@ -164,17 +180,26 @@ int ring_find_incarnation(const struct ring *ring, uint64_t incarnation)
     return -1;
 }
 
-bool ring_is_owner(const struct ring *ring, unsigned partition,
-                   uint64_t incarnation)
+unsigned ring_rows_of(const struct ring *ring, unsigned partition, unsigned n,
+                      uint64_t incarnation)
 {
     const uint16_t *now = ring_owners_of(ring, partition);
     const uint16_t *next = ring_next_of(ring, partition);
+    unsigned rows = 0;
 
-    for (unsigned i = 0; i < ring->copies; i++)
-        if (ring->members[now[i]].incarnation == incarnation ||
-            ring->members[next[i]].incarnation == incarnation)
-            return true;
-    return false;
+    for (unsigned i = 0; i < n; i++) {
+        if (ring->members[now[i]].incarnation == incarnation)
+            rows |= RING_NOW;
+        if (ring->members[next[i]].incarnation == incarnation)
+            rows |= RING_NEXT;
+    }
+    return rows;
+}
+
+bool ring_is_owner(const struct ring *ring, unsigned partition,
+                   uint64_t incarnation)
+{
+    return ring_rows_of(ring, partition, ring->copies, incarnation) != 0;
 }
 
 /* Owners that exist, are different, and may stand in this table. */

@@ -13,7 +13,9 @@
  * copies stay where they are.
  *
  * A ring is not changed after it was made (replication/ring_plan.h makes the
- * next one, with the next epoch), so any thread may read it.
+ * next one, with the next epoch), so any thread may read it. It lives as long
+ * as anybody holds it: what began under a ring and points into it has a share,
+ * and may end long after the node went on to the next one.
  */
 #ifndef KIST_REPLICATION_RING_H
 #define KIST_REPLICATION_RING_H
@@ -22,6 +24,7 @@
 #include "base/bytes.h"
 #include "storage/key_hash.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define RING_BITS_MAX    KEY_HASH_BITS_MAX
@@ -36,6 +39,12 @@ enum ring_standing {
     RING_STEADY,
     RING_JOINING, /* In the next table only: does not vote. */
     RING_LEAVING, /* In the current table only. */
+};
+
+/* The two tables, as a set of them. */
+enum ring_row {
+    RING_NOW = 1,
+    RING_NEXT = 2, /* Without a pending change the same. */
 };
 
 struct ring_member {
@@ -55,6 +64,7 @@ struct ring {
     uint16_t *owners;            /* copies numbers of members a partition. */
     uint16_t *next;              /* The same after the change; NULL: none. */
     struct arena memory;         /* Holds all of that. */
+    atomic_uint shares;
 };
 
 /* The key's, as storage/key_hash.h has it; members have a place as well. */
@@ -68,7 +78,12 @@ uint64_t ring_hash(struct view key);
  */
 KIST_CHECKED enum kist_status ring_new(const struct ring *shape, bool pending,
                                        struct ring **out_ring);
-void ring_free(struct ring *ring); /* Takes NULL. */
+
+/* One more share of it, which ends with ring_free(), too. Any thread. */
+const struct ring *ring_share(const struct ring *ring);
+
+/* Gives a share back; the last one ends the ring. Takes NULL. Any thread. */
+void ring_free(const struct ring *ring);
 
 unsigned ring_partitions(const struct ring *ring);
 unsigned ring_partition_of(const struct ring *ring, struct view key);
@@ -78,6 +93,10 @@ unsigned ring_leaf_of(const struct ring *ring, struct view key);
 
 /* ring->copies numbers of members, the preferred first. */
 const uint16_t *ring_owners_of(const struct ring *ring, unsigned partition);
+
+/* Of the first n in each table: which of them have this member. */
+unsigned ring_rows_of(const struct ring *ring, unsigned partition, unsigned n,
+                      uint64_t incarnation);
 
 /* Who owns it after the pending change; without one, the same as now. */
 const uint16_t *ring_next_of(const struct ring *ring, unsigned partition);

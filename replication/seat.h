@@ -2,6 +2,12 @@
  * seat - this node's place in its cluster: its env, its clock, its ring.
  *
  * What coordinates and what answers peers share it, one for each loop.
+ *
+ * The ring of a seat is replaced by the next one while operations of the old
+ * one are under way; those have shares in it (replication/ring.h). A node that
+ * has gone on to the next ring answers nobody any more who has not, but what
+ * it began to store before then may still be on its way to its disk. Who
+ * copies from it must not begin before that is over: seat_is_drained().
  */
 #ifndef KIST_REPLICATION_SEAT_H
 #define KIST_REPLICATION_SEAT_H
@@ -11,11 +17,19 @@
 #include "replication/ring.h"
 #include "replication/timekeeper.h"
 
+struct replica_caller;
+
 struct seat {
     struct env *env; /* Kept. */
     struct timekeeper clock;
-    const struct ring *ring; /* Kept. */
+    const struct ring *ring; /* A share of it; seat_adopt() sets it. */
     uint64_t digest;         /* Of the ring's bytes. */
+    bool is_member;          /* Of the ring: who is not, coordinates nothing. */
+
+    /* Records that the store is not done with: begun under this ring, or
+     * under one before it. */
+    unsigned storing;
+    unsigned storing_before;
 
     void *ctx;
     /* Whether a member may be expected to answer. NULL: all may. */
@@ -26,9 +40,36 @@ struct seat {
      */
     void (*missed)(void *ctx, uint64_t incarnation, struct view key,
                    const struct record *record);
+    /*
+     * A frame shows that a peer has another ring, older or newer. NULL:
+     * nobody wants to know.
+     */
+    void (*differs)(void *ctx, uint64_t incarnation, uint64_t epoch);
+    /*
+     * A frame about rings came (replication/change.h), to be answered as
+     * replica_receive() would. NULL: it is refused.
+     */
+    void (*on_ring)(void *ctx, const struct frame *frame,
+                    struct replica_caller *caller);
 };
 
+/* The first ring, or the next. Takes a share of it. */
+void seat_adopt(struct seat *seat, const struct ring *ring, uint64_t digest);
+
 bool seat_expects(const struct seat *seat, uint64_t incarnation);
+
+/* What a frame says about its sender's ring is passed on, if it differs. */
+void seat_notice(const struct seat *seat, const struct frame *frame);
+
+/*
+ * Around each record that is stored because an owner of this ring was asked to,
+ * and that is counted as a vote: begin gives what end wants back.
+ */
+uint64_t seat_begin_storing(struct seat *seat);
+void seat_end_storing(struct seat *seat, uint64_t epoch);
+
+/* Nothing that was begun under an older ring is on its way to the store. */
+bool seat_is_drained(const struct seat *seat);
 
 /* A frame's head from this seat: epoch, digest, both ends, wall clock. */
 struct frame seat_head(const struct seat *seat, enum frame_kind kind,

@@ -16,7 +16,7 @@ static struct network network;
 static void set_up(void)
 {
     world_init(&world, 5, false);
-    network_init(&network, &world, 5, COPIES);
+    network_init(&network, &world, 5, 0, COPIES);
     network.weather = (struct weather){.delay_us = 500, .sync_us = 500};
     for (unsigned i = 0; i < network.count; i++)
         anti_entropy_stop(&network.machines[i].entropy);

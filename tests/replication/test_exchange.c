@@ -18,7 +18,7 @@ struct run {
 static void set_up(void)
 {
     world_init(&world, 3, false);
-    network_init(&network, &world, 2, 2);
+    network_init(&network, &world, 2, 0, 2);
     network.weather = (struct weather){.delay_us = 500, .sync_us = 500};
     for (unsigned i = 0; i < 2; i++)
         anti_entropy_stop(&network.machines[i].entropy);

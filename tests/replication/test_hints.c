@@ -13,7 +13,7 @@ static struct machine *here, *there;
 static void set_up(void)
 {
     world_init(&world, 5, false);
-    network_init(&network, &world, 2, 2);
+    network_init(&network, &world, 2, 0, 2);
     network.weather = (struct weather){.delay_us = 500, .sync_us = 500};
     here = &network.machines[0];
     there = &network.machines[1];

@@ -54,8 +54,12 @@ static struct machine *owner_at(struct clients *clients, unsigned key,
     const struct ring *ring = clients->network->ring;
     unsigned partition = ring_partition_of(ring, key_at(key));
     unsigned member = ring_owners_of(ring, partition)[i];
+    struct machine *owner =
+        network_find(clients->network, ring->members[member].incarnation);
 
-    return &clients->network->machines[member];
+    if (owner == NULL)
+        abort(); /* Only asked when nobody is missing. */
+    return owner;
 }
 
 /* One, a majority, or all: the majority most often. */
@@ -77,7 +81,7 @@ static struct machine *some_machine(struct clients *clients)
         struct machine *machine =
             &clients->network->machines[(first + i) % count];
 
-        if (machine->is_up)
+        if (machine->is_up && machine->seat.is_member)
             return machine;
     }
     return NULL;
@@ -135,27 +139,58 @@ static void log_write(struct operation *operation)
         version, operation->key, operation->write.record.tombstone, FATE_OPEN};
 }
 
-static unsigned durable_copies(struct operation *operation)
+/* Its vote was heard, and since then it was wiped, or another owns the key. */
+static bool is_beyond_asking(const struct operation *operation,
+                             uint64_t incarnation)
+{
+    const struct network *network = operation->clients->network;
+    const struct ring *ring = network->ring;
+    unsigned partition = ring_partition_of(ring, key_at(operation->key));
+
+    if (network_find(operation->clients->network, incarnation) == NULL)
+        return true;
+    return ring->epoch > operation->write.ring->epoch &&
+           (ring_rows_of(ring, partition, ring->copies, incarnation) &
+            RING_NOW) == 0;
+}
+
+/* On how many of these owners it is. */
+static unsigned durable_copies(struct operation *operation,
+                               const uint16_t *owners)
 {
     struct clients *clients = operation->clients;
+    const struct ring *ring = operation->write.ring;
     unsigned copies = 0;
 
     for (unsigned i = 0; i < copies_of(clients); i++) {
-        struct machine *owner = owner_at(clients, operation->key, i);
+        uint64_t incarnation = ring->members[owners[i]].incarnation;
         struct record record;
 
-        copies += machine_record(owner, key_at(operation->key), &record) &&
-                  version_compare(record.version,
-                                  operation->write.record.version) >= 0;
+        copies += is_beyond_asking(operation, incarnation) ||
+                  (machine_record(network_find(clients->network, incarnation),
+                                  key_at(operation->key), &record) &&
+                   version_compare(record.version,
+                                   operation->write.record.version) >= 0);
     }
     return copies;
+}
+
+/* By the current table, and by the next one. */
+static unsigned fewest_copies(struct operation *operation)
+{
+    const struct ring *ring = operation->write.ring;
+    unsigned partition = ring_partition_of(ring, key_at(operation->key));
+    unsigned now = durable_copies(operation, ring_owners_of(ring, partition));
+    unsigned next = durable_copies(operation, ring_next_of(ring, partition));
+
+    return now < next ? now : next;
 }
 
 static void acked(struct operation *operation)
 {
     struct clients *clients = operation->clients;
     struct quorum_write *write = &operation->write;
-    unsigned copies = durable_copies(operation);
+    unsigned copies = fewest_copies(operation);
 
     world_expect(clients->world, copies >= write->w,
                  "%s: acknowledged with w=%u, durable on %u", operation->value,
@@ -466,9 +501,14 @@ void clients_read_all(struct clients *clients)
 {
     for (unsigned i = 0; i < clients->network->count; i++)
         for (unsigned key = 0; key < KEYS; key++) {
-            struct operation *operation = operation_new(clients, NULL, key);
-            enum kist_status status = begin_read(
-                operation, &clients->network->machines[i], copies_of(clients));
+            struct machine *machine = &clients->network->machines[i];
+            struct operation *operation;
+            enum kist_status status;
+
+            if (!machine->seat.is_member)
+                continue;
+            operation = operation_new(clients, NULL, key);
+            status = begin_read(operation, machine, copies_of(clients));
 
             world_expect(clients->world, status == KIST_OK,
                          "a healthy machine refuses a read: %s",

@@ -3,7 +3,6 @@
 #include "base/owner.h"
 #include "replication/scan_page.h"
 #include "replication/replica.h"
-#include "replication/ring_bytes.h"
 #include "replication/ring_plan.h"
 #include "storage/merge.h"
 
@@ -111,8 +110,10 @@ static void timer_set(struct env *env, struct env_timer *timer,
 
 struct write_back {
     struct write_back *next;
-    struct env_apply *apply; /* One of the two. */
+    struct env_apply *apply; /* One of them. */
     struct env_lease *lease;
+    struct env_keep *keep;
+    struct env_drop *drop;
 };
 
 struct cell *machine_cell(struct machine *machine, struct view key)
@@ -255,10 +256,44 @@ static void keep_newer(struct machine *machine, struct env_apply *apply)
     record_encode(apply->key, &apply->record, &cell->record);
 }
 
+static struct blob *kept_of(struct machine *machine, struct view name)
+{
+    for (unsigned i = 0; i < KEPT_MAX; i++) {
+        struct kept *kept = &machine->kept[i];
+
+        if (kept->name.size == 0)
+            blob_append(&kept->name, name);
+        if (view_equal(blob_view(&kept->name), name))
+            return &kept->bytes;
+    }
+    abort(); /* More names than a node has. */
+}
+
+static void keep_bytes(struct machine *machine, const struct env_keep *keep)
+{
+    struct blob *bytes = kept_of(machine, keep->name);
+
+    blob_clear(bytes);
+    blob_append(bytes, keep->bytes);
+}
+
+static void drop_partition(struct machine *machine, unsigned partition)
+{
+    struct env_part part = {partition, ENV_ALL_LEAVES};
+
+    for (unsigned i = 0; i < CELLS_MAX && machine->cells[i].key.size > 0; i++)
+        if (is_part(machine, &machine->cells[i], part))
+            blob_clear(&machine->cells[i].record);
+}
+
 static void write_one(struct machine *machine, struct write_back *write)
 {
     if (write->apply != NULL)
         keep_newer(machine, write->apply);
+    else if (write->keep != NULL)
+        keep_bytes(machine, write->keep);
+    else if (write->drop != NULL)
+        drop_partition(machine, write->drop->partition);
     else
         machine->lease_ms = write->lease->lease_ms;
 }
@@ -271,6 +306,10 @@ static void tell(struct write_back *write, enum kist_status status)
         if (status != KIST_OK)
             write->apply->status = status;
         write->apply->done(write->apply);
+    } else if (write->keep != NULL) {
+        write->keep->done(write->keep, status);
+    } else if (write->drop != NULL) {
+        write->drop->done(write->drop, status);
     } else {
         write->lease->done(write->lease, status);
     }
@@ -402,6 +441,16 @@ static void scan(struct env *env, struct env_scan *scan)
     *listing = (struct listing){
         .timer.fire = list_keys, .machine = of_env(env), .scan = scan};
     timer_set(env, &listing->timer, 0);
+}
+
+static void keep(struct env *env, struct env_keep *keep)
+{
+    write_back(of_env(env), (struct write_back){.keep = keep});
+}
+
+static void drop(struct env *env, struct env_drop *drop)
+{
+    write_back(of_env(env), (struct write_back){.drop = drop});
 }
 
 /* The network. */
@@ -540,10 +589,19 @@ static void travel(struct machine *from, struct machine *to,
         set_out(to, flight, bytes, is_answer);
 }
 
-static struct machine *machine_of(struct network *network, uint64_t incarnation)
+struct machine *network_find(struct network *network, uint64_t incarnation)
 {
     for (unsigned i = 0; i < network->count; i++)
         if (network->machines[i].env.self == incarnation)
+            return &network->machines[i];
+    return NULL;
+}
+
+/* Who is there now, which need not be who is meant. */
+static struct machine *machine_at(struct network *network, struct view address)
+{
+    for (unsigned i = 0; i < network->count; i++)
+        if (view_is(address, network->machines[i].address))
             return &network->machines[i];
     abort();
 }
@@ -557,7 +615,7 @@ static void refused(struct event *event)
 static void send(struct env *env, struct env_call *call)
 {
     struct machine *machine = of_env(env);
-    struct machine *to = machine_of(machine->network, call->to);
+    struct machine *to = machine_at(machine->network, call->address);
     struct flight *flight = allocate(sizeof(*flight));
     bool can_arrive = !machine->is_dying;
 
@@ -591,6 +649,8 @@ static const struct env_ops ops = {
     .list = list,
     .lease = lease,
     .scan = scan,
+    .keep = keep,
+    .drop = drop,
 };
 
 /* Crash and start. */
@@ -650,9 +710,16 @@ void machine_crash(struct machine *machine)
     timekeeper_stop(&machine->seat.clock);
     anti_entropy_stop(&machine->entropy);
     hints_stop(&machine->hints);
+    change_stop(&machine->change);
     tear(machine, machine->syncing);
     drain(machine);
     hints_clear(&machine->hints);
+    change_clear(&machine->change);
+    world_expect(world,
+                 machine->seat.storing == 0 && seat_is_drained(&machine->seat),
+                 "machine %u still counts what it stores", machine->number);
+    ring_free(machine->seat.ring);
+    machine->seat.ring = NULL;
     machine->is_dying = false;
     machine->is_up = false;
 }
@@ -666,6 +733,61 @@ static void on_missed(void *ctx, uint64_t incarnation, struct view key,
         hints_add(&machine->hints, incarnation, key, record);
 }
 
+static void on_differs(void *ctx, uint64_t incarnation, uint64_t epoch)
+{
+    struct machine *machine = ctx;
+
+    change_notice(&machine->change, incarnation, epoch);
+}
+
+static void on_ring(void *ctx, const struct frame *frame,
+                    struct replica_caller *caller)
+{
+    struct machine *machine = ctx;
+
+    change_receive(&machine->change, frame, caller);
+}
+
+/* Nobody is ever at another ring of the same epoch. */
+static void on_adopted(struct change *change)
+{
+    struct machine *machine = OWNER(change, struct machine, change);
+    struct network *network = machine->network;
+    const struct ring *ring = machine->seat.ring;
+    uint64_t *digest = &network->digests[ring->epoch % EPOCHS_MAX];
+
+    world_say(network->world, "machine %u is at ring %lu%s", machine->number,
+              ring->epoch, ring->next != NULL ? ", pending" : "");
+    world_expect(network->world,
+                 *digest == 0 || *digest == machine->seat.digest,
+                 "there are two rings of epoch %lu", ring->epoch);
+    *digest = machine->seat.digest;
+    network->adopted++;
+    if (ring->epoch <= network->ring->epoch)
+        return;
+    ring_free(network->ring);
+    network->ring = ring_share(ring);
+}
+
+static void start_change(struct machine *machine)
+{
+    struct change *change = &machine->change;
+    const struct ring *first = NULL;
+
+    if (machine->is_founder)
+        first = ring_share(machine->network->first);
+    change->seat = &machine->seat;
+    change->tick_ms = 100;
+    change->timeout_ms = 400;
+    change->bytes_per_s = 4000;
+    change->adopted = on_adopted;
+    if (change_start(change,
+                     blob_view(kept_of(machine, VIEW_LITERAL(CHANGE_NAME))),
+                     blob_view(kept_of(machine, VIEW_LITERAL(DECREE_NAME))),
+                     first) != KIST_OK)
+        abort();
+}
+
 void machine_start(struct machine *machine)
 {
     world_say(world_of(machine), "machine %u starts, its clock %+lld ms",
@@ -673,6 +795,11 @@ void machine_start(struct machine *machine)
     machine->is_up = true;
     hlc_init(&machine->hlc, machine->env.self, machine->lease_ms);
     timekeeper_start(&machine->seat.clock, &machine->env, &machine->hlc);
+    machine->seat.ctx = machine;
+    machine->seat.missed = on_missed;
+    machine->seat.differs = on_differs;
+    machine->seat.on_ring = on_ring;
+    start_change(machine);
     machine->entropy.seat = &machine->seat; /* Its counts go on. */
     machine->entropy.period_ms = ROUND_MS;
     machine->entropy.timeout_ms = 400;
@@ -683,52 +810,83 @@ void machine_start(struct machine *machine)
     machine->hints.age_ms = 3000;
     machine->hints.timeout_ms = 400;
     machine->hints.retry_ms = 50;
-    machine->seat.ctx = machine;
-    machine->seat.missed = on_missed;
 }
 
-static void make_ring(struct network *network, unsigned copies)
+/* A number that no machine has had, and a name. */
+static void name_machine(struct machine *machine)
 {
-    static const char *const names[MACHINES_MAX] = {"a", "b", "c", "d",
-                                                    "e", "f", "g", "h"};
+    machine->env.self = ++machine->network->incarnations;
+    snprintf(machine->address, sizeof(machine->address), "%c",
+             (char)('a' + machine->number));
+    snprintf(machine->name, sizeof(machine->name), "%c%u",
+             (char)('a' + machine->number),
+             (unsigned)machine->env.self % 10000);
+}
+
+static void clear_disk(struct machine *machine)
+{
+    for (unsigned i = 0; i < CELLS_MAX; i++) {
+        blob_free(&machine->cells[i].key);
+        blob_free(&machine->cells[i].record);
+    }
+    for (unsigned i = 0; i < KEPT_MAX; i++) {
+        blob_free(&machine->kept[i].name);
+        blob_free(&machine->kept[i].bytes);
+    }
+    machine->lease_ms = 0;
+}
+
+void machine_wipe(struct machine *machine)
+{
+    if (machine->is_up)
+        abort();
+    world_say(world_of(machine), "machine %u is wiped", machine->number);
+    clear_disk(machine);
+    machine->is_founder = false;
+    name_machine(machine);
+}
+
+static void make_ring(struct network *network, unsigned count, unsigned copies)
+{
     struct ring_member members[MACHINES_MAX] = {0};
     struct ring shape = {.cluster = network->world->seed + 1,
                          .bits = 4, /* Some keys share a partition. */
                          .copies = copies,
-                         .member_count = network->count,
+                         .member_count = count,
                          .members = members};
+    struct ring *ring;
 
-    for (unsigned i = 0; i < network->count; i++) {
-        members[i].name = view_of(names[i]);
-        members[i].incarnation = i + 1;
+    for (unsigned i = 0; i < count; i++) {
+        members[i].name = view_of(network->machines[i].name);
+        members[i].address = view_of(network->machines[i].address);
+        members[i].incarnation = network->machines[i].env.self;
     }
-    if (ring_plan_create(&shape, &network->ring) != KIST_OK)
+    if (ring_plan_create(&shape, &ring) != KIST_OK)
         abort();
+    network->first = ring;
+    network->ring = ring_share(ring);
 }
 
 void network_init(struct network *network, struct world *world, unsigned count,
-                  unsigned copies)
+                  unsigned spare, unsigned copies)
 {
-    struct blob bytes = BLOB_EMPTY;
-
     memset(network, 0, sizeof(*network));
     network->world = world;
-    network->count = count;
-    make_ring(network, copies);
-    network->secret = bucket_secret_of(network->ring->cluster);
-    ring_bytes_encode(network->ring, &bytes);
-    for (unsigned i = 0; i < count; i++) {
+    network->count = count + spare;
+    for (unsigned i = 0; i < network->count; i++) {
         struct machine *machine = &network->machines[i];
 
         machine->network = network;
         machine->number = i;
-        machine->env = (struct env){&ops, i + 1};
+        machine->env.ops = &ops;
         machine->seat.env = &machine->env;
-        machine->seat.ring = network->ring;
-        machine->seat.digest = ring_bytes_digest(blob_view(&bytes));
-        machine_start(machine);
+        machine->is_founder = i < count;
+        name_machine(machine);
     }
-    blob_free(&bytes);
+    make_ring(network, count, copies);
+    network->secret = bucket_secret_of(network->ring->cluster);
+    for (unsigned i = 0; i < network->count; i++)
+        machine_start(&network->machines[i]);
 }
 
 /* What still travels ends, its machines being down. */
@@ -751,9 +909,7 @@ void network_clear(struct network *network)
             machine_crash(&network->machines[i]);
     empty_the_air(network);
     for (unsigned i = 0; i < network->count; i++)
-        for (unsigned j = 0; j < CELLS_MAX; j++) {
-            blob_free(&network->machines[i].cells[j].key);
-            blob_free(&network->machines[i].cells[j].record);
-        }
+        clear_disk(&network->machines[i]);
     ring_free(network->ring);
+    ring_free(network->first);
 }

@@ -13,11 +13,14 @@
 #define KIST_TESTS_SIMULATOR_MACHINE_H
 
 #include "replication/anti_entropy.h"
+#include "replication/change.h"
 #include "replication/hints.h"
 #include "tests/simulator/world.h"
 
 #define MACHINES_MAX 8
 #define CELLS_MAX    256 /* Keys that a machine's disk can hold. */
+#define KEPT_MAX     4   /* Names of what it keeps besides. */
+#define EPOCHS_MAX   256
 
 /* Of all links and disks of a network. */
 struct weather {
@@ -37,14 +40,23 @@ struct cell {
     struct blob record;
 };
 
+struct kept {
+    struct blob name;
+    struct blob bytes;
+};
+
 struct machine {
     struct env env; /* First: the code under test has this. */
     struct seat seat;
     struct hlc hlc;
     struct anti_entropy entropy;
     struct hints hints;
+    struct change change;
     struct network *network;
     unsigned number;
+    char name[8];    /* Of the member it is; another one once it was wiped. */
+    char address[2]; /* Its letter. */
+    bool is_founder; /* Knows the first ring by itself. */
     bool is_up;
     bool is_dying;     /* Within a crash. */
     int64_t offset_ms; /* Of its wall clock. */
@@ -52,6 +64,7 @@ struct machine {
 
     struct cell cells[CELLS_MAX]; /* Durable, and what reads find. */
     uint64_t lease_ms;            /* Durable. */
+    struct kept kept[KEPT_MAX];   /* Durable. */
     struct write_back *queue;     /* Waits for the next sync, in order. */
     struct write_back *syncing;   /* The sync under way has these. */
     struct event sync;
@@ -69,18 +82,31 @@ struct network {
     unsigned count;
     struct machine machines[MACHINES_MAX];
     bool blocked[MACHINES_MAX][MACHINES_MAX]; /* From, to. */
-    struct ring *ring;
+    const struct ring *ring;      /* A share: the newest of any machine. */
+    const struct ring *first;     /* A share: what the founders know. */
+    uint64_t digests[EPOCHS_MAX]; /* Of the ring of each epoch; 0: none yet. */
+    uint64_t incarnations;        /* Given so far. */
     struct bucket_secret secret;
     unsigned delivered, lost, crashes; /* Proof that faults had an effect. */
+    unsigned adopted;                  /* Rings, by machines. */
 };
 
-/* count machines, up, in a ring of one cluster with so many copies. */
+/*
+ * count machines, up, in a ring of one cluster with so many copies; and spare
+ * ones, up as well, that belong to none.
+ */
 void network_init(struct network *network, struct world *world, unsigned count,
-                  unsigned copies);
+                  unsigned spare, unsigned copies);
 void network_clear(struct network *network); /* Crashes what is up. */
 
 void machine_crash(struct machine *machine);
 void machine_start(struct machine *machine);
+
+/* Of one that is down: its disk is empty, and it is another node from then. */
+void machine_wipe(struct machine *machine);
+
+/* NULL: it was wiped since. */
+struct machine *network_find(struct network *network, uint64_t incarnation);
 
 /* Where a key is on the disk. */
 struct cell *machine_cell(struct machine *machine, struct view key);

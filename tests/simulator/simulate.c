@@ -10,6 +10,7 @@
  */
 #include "base/owner.h"
 #include "tests/simulator/clients.h"
+#include "tests/simulator/manager.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct totals {
     uint64_t superseded, refused, reads, reads_failed, repaired, compared,
         hinted, listings;
     uint64_t crashes, delivered, lost;
+    uint64_t changing, asked, aborts, wipes, adopted, fetched;
 };
 
 /* What goes wrong, and when. */
@@ -141,6 +143,33 @@ static void make_weather(struct network *network)
     };
 }
 
+static void count_changes(struct totals *totals, const struct manager *manager)
+{
+    const struct network *network = manager->network;
+
+    totals->changing++;
+    totals->asked += manager->asked;
+    totals->aborts += manager->aborts;
+    totals->wipes += manager->wipes;
+    totals->adopted += network->adopted;
+    for (unsigned i = 0; i < network->count; i++)
+        totals->fetched +=
+            counter_read(&network->machines[i].change.transfer.stats.fetched);
+}
+
+/* Every change ends, one way or the other. */
+static void end_changes(struct world *world, struct manager *manager)
+{
+    bool is_healed = false;
+
+    manager_stop(manager);
+    for (unsigned i = 0; i < 100 && !is_healed && !world->is_wrong; i++) {
+        is_healed = manager_heal(manager);
+        world_run(world, world->now_us + 200000);
+    }
+    world_expect(world, is_healed, "a change of the ring never ends");
+}
+
 /* All faults end; the clocks stay as they are, as they may in life. */
 static void calm(struct nemesis *nemesis)
 {
@@ -180,25 +209,33 @@ static bool run(uint64_t seed, bool is_loud, struct totals *totals)
     struct network *network = calloc(1, sizeof(*network));
     struct clients clients;
     struct nemesis nemesis = {network, {.happen = strike}};
-    bool is_wrong;
+    struct manager manager = {0};
+    bool is_wrong, is_changing;
+    unsigned founders;
 
     if (network == NULL)
         abort();
     world_init(&world, seed, is_loud);
-    network_init(network, &world, 3 + (unsigned)world_below(&world, 3), 3);
+    founders = 3 + (unsigned)world_below(&world, 3);
+    is_changing = world_chance(&world, 5000);
+    network_init(network, &world, founders, is_changing ? 2 : 0, 3);
     make_weather(network);
     clients_init(&clients, network);
     world_plan(&world, &nemesis.next, 100000);
+    if (is_changing)
+        manager_start(&manager, network);
     world_run(&world, STORM_US);
 
     calm(&nemesis);
     clients.are_tired = true;
-    world_run(&world, STORM_US + CALM_US);
+    if (is_changing)
+        end_changes(&world, &manager);
+    world_run(&world, world.now_us + CALM_US);
     if (!world.is_wrong)
         clients_check_copies(&clients);
     if (!world.is_wrong) {
         clients_read_all(&clients);
-        world_run(&world, STORM_US + CALM_US + READ_US);
+        world_run(&world, world.now_us + READ_US);
         clients_check_copies(&clients);
     }
 
@@ -206,6 +243,8 @@ static bool run(uint64_t seed, bool is_loud, struct totals *totals)
     if (is_wrong)
         printf("seed %" PRIu64 ": %s\n", seed, world.fault);
     count(totals, &clients);
+    if (is_changing)
+        count_changes(totals, &manager);
     world.is_loud = false;
     network_clear(network);
     clients_clear(&clients);
@@ -235,6 +274,12 @@ static void report(const struct totals *totals, uint64_t seeds)
         {"crashes", totals->crashes},
         {"messages arrived", totals->delivered},
         {"calls without an answer", totals->lost},
+        {"clusters whose members change", totals->changing},
+        {"changes asked for", totals->asked},
+        {"of them to be given up", totals->aborts},
+        {"disks lost", totals->wipes},
+        {"rings gone on to", totals->adopted},
+        {"records fetched by new owners", totals->fetched},
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
@@ -248,7 +293,10 @@ static bool is_void(const struct totals *totals, uint64_t seeds)
            totals->reads < 30 * seeds || totals->listings < seeds ||
            totals->crashes < 2 * seeds || totals->lost < 10 * seeds ||
            totals->repaired < 2 * seeds || totals->compared < 2 * seeds ||
-           totals->hinted < 2 * seeds;
+           totals->hinted < 2 * seeds || totals->asked < totals->changing ||
+           totals->adopted < 4 * totals->changing ||
+           totals->wipes < totals->changing / 4 ||
+           totals->fetched < totals->changing;
 }
 
 int main(int argc, char **argv)
