@@ -27,7 +27,7 @@ struct page {
     uint64_t count; /* Items and common prefixes so far; all, if counting. */
     bool values;
     bool full; /* Only looking for one more: is there a next page? */
-    bool more; /* There is. */
+    bool more; /* There is, and cursor is where it begins. */
     enum kist_status status; /* Of reading large values. */
     struct blob items;       /* {...},{...} */
     struct blob prefixes;
@@ -45,26 +45,27 @@ static void free_page(void *work)
     free(page);
 }
 
-/* Room for one more on the page? After the last, one is only looked for. */
+/*
+ * Room for one more on the page? Behind the last, one is only looked for: the
+ * scan has not passed it yet, so the next page begins with it.
+ */
 static bool accept_one(struct page *page)
 {
     if (page->full) {
         page->more = true;
         page->job.enough = true;
+        scan_job_append_cursor(&page->job, &page->cursor);
         return false;
     }
     page->count++;
     return true;
 }
 
-/* Whether to go on: a full page stops here, and goes on to look for one. */
-static bool go_on(struct page *page)
+static bool added(struct page *page)
 {
-    if (page->count < page->limit &&
-        page->items.size + page->prefixes.size < PAGE_BYTES)
-        return true;
-    page->job.enough = true;
-    return false;
+    page->full = page->count >= page->limit ||
+                 page->items.size + page->prefixes.size >= PAGE_BYTES;
+    return true;
 }
 
 static void append_item(struct page *page, struct view key,
@@ -91,7 +92,7 @@ static bool add_key(void *ctx, struct view key, const struct record *record)
         append_item(page, key, &item.record);
     item_free(&item);
     if (page->status == KIST_OK)
-        return go_on(page);
+        return added(page);
     if (page->status == KIST_NOT_FOUND) { /* Deleted just now. */
         page->status = KIST_OK;
         page->count--;
@@ -110,7 +111,7 @@ static bool add_prefix(void *ctx, struct view prefix)
     if (page->prefixes.size > 0)
         blob_append_byte(&page->prefixes, ',');
     blob_append_json(&page->prefixes, prefix);
-    return go_on(page);
+    return added(page);
 }
 
 static void append_parameter(struct blob *out, const struct request *request,
@@ -180,15 +181,10 @@ static void finish_page(struct scan_job *job, enum kist_status status)
 
     if (status == KIST_OK)
         status = page->status;
-    if (status != KIST_OK) {
-        scan_job_reply_failed(job, status, "The keys were not listed");
-    } else if (job->scan.done || page->full) {
+    if (status == KIST_OK)
         reply_page(page);
-    } else {
-        page->full = true;
-        scan_job_append_cursor(job, &page->cursor);
-        scan_job_run(job);
-    }
+    else
+        scan_job_reply_failed(job, status, "The keys were not listed");
 }
 
 /* count=1 */
