@@ -241,6 +241,7 @@ static bool read_page(struct page *page, struct request *request)
     else
         page->job.visitor = (struct scan_visitor){page, add_key, add_prefix};
     page->job.gather.values = page->values;
+    page->job.gather.limit = counts ? 0 : (unsigned)page->limit + 1;
     return scan_job_init(&page->job, request,
                          counts ? finish_count : finish_page);
 }

@@ -15,7 +15,8 @@ struct scan_gather {
     /* Set by the caller, who keeps all of it until done. */
     struct scan *scan; /* Its range; it is moved on, as by scan_run(). */
     const struct scan_visitor *visitor;
-    bool values; /* Else records have none, but their sizes. */
+    bool values;    /* Else records have none, but their sizes. */
+    unsigned limit; /* No more keys than that are expected; 0: many. */
     /* Once. KIST_BUSY: too few owners of some keys answer. KIST_NO_MEMORY. */
     void (*done)(struct scan_gather *gather, enum kist_status status);
 

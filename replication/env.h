@@ -117,8 +117,9 @@ struct env_part {
 struct env_scan_range {
     struct view lower;
     struct view upper;
-    bool reverse; /* From the last one backwards. */
-    bool values;  /* Else the records come without theirs. */
+    bool reverse;   /* From the last one backwards. */
+    bool values;    /* Else the records come without theirs. */
+    unsigned limit; /* Records of a page; 0: as many as one has. */
 };
 
 /*

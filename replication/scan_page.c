@@ -37,6 +37,9 @@ void scan_page_add_range(const struct env_scan_range *range, struct blob *out)
 {
     blob_append_byte(out, (char)((range->reverse ? REVERSE : 0) |
                                  (range->values ? VALUES : 0)));
+    blob_append_u16(out, (uint16_t)(range->limit < SCAN_PAGE_RECORDS
+                                        ? range->limit
+                                        : SCAN_PAGE_RECORDS));
     add_sized(range->lower, out);
     add_sized(range->upper, out);
 }
@@ -46,7 +49,7 @@ enum kist_status scan_page_next_range(struct view *body,
 {
     struct view flags, lower, upper;
 
-    if (!take(body, 1, &flags) ||
+    if (!take(body, 3, &flags) ||
         (unsigned char)flags.data[0] > (REVERSE | VALUES) ||
         !take_sized(body, BOUND_MAX, &lower) ||
         !take_sized(body, BOUND_MAX, &upper))
@@ -56,6 +59,7 @@ enum kist_status scan_page_next_range(struct view *body,
         .upper = upper,
         .reverse = (flags.data[0] & REVERSE) != 0,
         .values = (flags.data[0] & VALUES) != 0,
+        .limit = read_u16(flags.data + 1),
     };
     return KIST_OK;
 }
@@ -90,7 +94,9 @@ bool scan_page_add(struct env_scan *scan, struct view key,
     else
         blob_append(&scan->page, blob_view(&bytes));
     blob_free(&bytes);
-    return ++scan->count == SCAN_PAGE_RECORDS ||
+    scan->count++;
+    return scan->count == SCAN_PAGE_RECORDS ||
+           scan->count == scan->range.limit ||
            scan->page.size >= SCAN_PAGE_BYTES;
 }
 

@@ -8,7 +8,7 @@
  * and there, the node has nothing else.
  *
  * As items of a frame, all numbers big-endian:
- *   scan      flags (1: 1 reverse, 2 values) lower size (2) lower
+ *   scan      flags (1: 1 reverse, 2 values) limit (2) lower size (2) lower
  *             upper size (2) upper
  *   page      a record each: key size (2) key value size (8) record size (4)
  *             record, which is without its value unless values were wanted;
@@ -19,10 +19,10 @@
 #ifndef KIST_REPLICATION_SCAN_PAGE_H
 #define KIST_REPLICATION_SCAN_PAGE_H
 
-#include "replication/env.h"
+#include "replication/frame.h"
 #include "replication/ring.h"
 
-#define SCAN_PAGE_RECORDS 256
+#define SCAN_PAGE_RECORDS FRAME_ITEMS_MAX
 #define SCAN_PAGE_BYTES   (256u << 10) /* Then one more record. */
 #define SCAN_PAGE_STEPS   10000        /* Records that are looked at. */
 
