@@ -390,8 +390,7 @@ static void start_node(unsigned number, uint64_t digest)
 
     node->env = (struct env){&ops, number + 1};
     node->seat.env = &node->env;
-    node->seat.ring = scene.ring;
-    node->seat.digest = digest;
+    seat_adopt(&node->seat, ring_share(scene.ring), digest);
     node->seat.is_alive = is_alive;
     hlc_init(&node->hlc, number + 1, 0);
     timekeeper_start(&node->seat.clock, &node->env, &node->hlc);
@@ -497,6 +496,7 @@ void neighbours_close(void)
     log_close(scene.api.log);
     close(scene.null);
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
+        ring_free(scene.nodes[i].seat.ring);
         store_close(scene.nodes[i].store);
         scratch_remove(&scene.nodes[i].scratch);
     }
