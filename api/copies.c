@@ -55,11 +55,16 @@ static bool is_one(struct request *request, enum parameter parameter)
 
 static bool is_member(struct request *request)
 {
-    if (request->api_loop->seat->ring != NULL)
+    const struct seat *seat = request->api_loop->seat;
+
+    if (seat->ring != NULL && seat->is_member)
         return true;
     reply_problem(request, PROBLEM_TOO_FEW,
-                  "This node has no part in its cluster yet: it waits for the "
-                  "other members. Try again.");
+                  seat->ring == NULL
+                      ? "This node has no part in its cluster yet: it waits "
+                        "for the other members. Try again."
+                      : "This node is no member of its cluster. Ask another "
+                        "one.");
     return false;
 }
 
