@@ -10,11 +10,16 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     FIRST_CAPACITY = 256,
     KEPT_CAPACITY = 16384, /* What one batch may leave for the next one. */
-    VALUE_SIZE = 24,
+    LEAF_SIZE = 24,        /* In the engine: sum and number. */
+    LOGGED_SIZE = 4 + LEAF_SIZE,
+    BLOCK_SIZE = KEY_HASH_LEAVES * LEAF_SIZE,
+    LEAVES_A_BLOCK = 64, /* A partition is written for so many logged leaves. */
+    FORGOTTEN_MAX = 2,   /* A batch makes one entry: so they do not pile up. */
 };
 
 struct bucket_change {
@@ -31,6 +36,15 @@ struct bucket_sums {
     /* The committing thread changes them, and reads them without it. */
     pthread_mutex_t lock; /* Guards leaves. */
     struct bucket_leaf *leaves;
+
+    /* The committing thread. */
+    bool *is_behind;      /* A partition each: an entry is newer than 'b'. */
+    uint64_t first_entry; /* The oldest one of 'd'. */
+    uint64_t next_entry;
+    uint64_t needed_from;  /* Older ones than this may go. */
+    uint64_t pass_from;    /* Older ones than this, once the pass is over. */
+    unsigned next_block;   /* Which partition may be written next. */
+    size_t leaves_to_come; /* Logged, and no block written for it yet. */
 };
 
 enum kist_status bucket_sums_new(unsigned bits, uint64_t cluster,
@@ -45,7 +59,10 @@ enum kist_status bucket_sums_new(unsigned bits, uint64_t cluster,
     sums->secret = bucket_secret_of(cluster);
     sums->count = (size_t)KEY_HASH_LEAVES << bits;
     sums->leaves = calloc(sums->count, sizeof(*sums->leaves));
-    if (sums->leaves == NULL) {
+    sums->is_behind = calloc((size_t)1 << bits, sizeof(*sums->is_behind));
+    if (sums->leaves == NULL || sums->is_behind == NULL) {
+        free(sums->leaves);
+        free(sums->is_behind);
         free(sums);
         return KIST_NO_MEMORY;
     }
@@ -60,6 +77,7 @@ void bucket_sums_free(struct bucket_sums *sums)
         return;
     pthread_mutex_destroy(&sums->lock);
     free(sums->leaves);
+    free(sums->is_behind);
     free(sums);
 }
 
@@ -101,12 +119,18 @@ void bucket_changes_end(struct bucket_changes *changes)
 {
     if (changes->capacity > KEPT_CAPACITY)
         bucket_changes_free(changes);
+    if (changes->log.capacity > (size_t)KEPT_CAPACITY * LOGGED_SIZE)
+        blob_free(&changes->log);
     changes->count = 0;
+    changes->block_count = 0;
+    changes->is_pass_over = false;
+    changes->forgotten = 0;
 }
 
 void bucket_changes_free(struct bucket_changes *changes)
 {
     free(changes->changes);
+    blob_free(&changes->log);
     *changes = (struct bucket_changes){0};
 }
 
@@ -179,37 +203,166 @@ static void add_up(struct bucket_changes *changes)
     changes->count = count + 1;
 }
 
-static void write_number(char *at, uint64_t number, unsigned size)
+struct engine_key {
+    char bytes[9];
+};
+
+static struct view block_key(unsigned partition, struct engine_key *out)
 {
-    for (unsigned i = 0; i < size; i++)
-        at[i] = (char)(number >> (8 * (size - 1 - i)));
+    out->bytes[0] = BUCKET_SUMS_SPACE;
+    for (int i = 0; i < 4; i++)
+        out->bytes[1 + i] = (char)(partition >> (24 - 8 * i));
+    return (struct view){out->bytes, 5};
 }
 
-static void put_leaf(size_t place, const struct bucket_leaf *leaf,
-                     struct engine_batch *batch)
+static struct view entry_key(uint64_t number, struct engine_key *out)
 {
-    char key[BUCKET_SUMS_KEY_SIZE] = {BUCKET_SUMS_SPACE}, value[VALUE_SIZE];
+    out->bytes[0] = BUCKET_SUMS_LOG_SPACE;
+    for (int i = 0; i < 8; i++)
+        out->bytes[1 + i] = (char)(number >> (56 - 8 * i));
+    return (struct view){out->bytes, 9};
+}
 
-    write_number(key + 1, place / KEY_HASH_LEAVES, 4);
-    write_number(key + 5, place % KEY_HASH_LEAVES, 1);
-    write_number(value, leaf->sum.high, 8);
-    write_number(value + 8, leaf->sum.low, 8);
-    write_number(value + 16, leaf->count, 8);
-    engine_batch_put(batch, (struct view){key, sizeof(key)},
-                     (struct view){value, sizeof(value)});
+static char *put_u64(char *at, uint64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        *at++ = (char)(number >> (56 - 8 * i));
+    return at;
+}
+
+static char *put_leaf(char *at, const struct bucket_leaf *leaf)
+{
+    at = put_u64(at, leaf->sum.high);
+    at = put_u64(at, leaf->sum.low);
+    return put_u64(at, leaf->count);
+}
+
+static struct bucket_leaf get_leaf(const char *at)
+{
+    return (struct bucket_leaf){
+        .sum = {.high = read_u64(at), .low = read_u64(at + 8)},
+        .count = read_u64(at + 16),
+    };
+}
+
+/* What the leaf will be after the change. */
+static struct bucket_leaf changed(const struct bucket_sums *sums,
+                                  const struct bucket_change *change)
+{
+    struct bucket_leaf leaf = sums->leaves[change->place];
+
+    add(&leaf, &change->by);
+    return leaf;
+}
+
+static void put_entry(const struct bucket_sums *sums,
+                      struct bucket_changes *changes,
+                      struct engine_batch *batch)
+{
+    struct engine_key key;
+
+    blob_clear(&changes->log);
+    for (size_t i = 0; i < changes->count; i++) {
+        struct bucket_leaf leaf = changed(sums, &changes->changes[i]);
+        char bytes[LEAF_SIZE];
+
+        put_leaf(bytes, &leaf);
+        blob_append_u32(&changes->log, (uint32_t)changes->changes[i].place);
+        blob_append(&changes->log, (struct view){bytes, sizeof(bytes)});
+    }
+    if (changes->log.failed)
+        batch->bytes.failed = true;
+    engine_batch_put(batch, entry_key(sums->next_entry, &key),
+                     blob_view(&changes->log));
+}
+
+/* The first change, they are in order, of this leaf or a later one. */
+static size_t first_change(const struct bucket_changes *changes, size_t place)
+{
+    size_t low = 0, high = changes->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (changes->changes[middle].place < place)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void put_block(const struct bucket_sums *sums,
+                      const struct bucket_changes *changes, unsigned partition,
+                      struct engine_batch *batch)
+{
+    size_t first = (size_t)partition * KEY_HASH_LEAVES;
+    size_t next = first_change(changes, first);
+    char bytes[BLOCK_SIZE], *at = bytes;
+    struct engine_key key;
+
+    for (size_t place = first; place < first + KEY_HASH_LEAVES; place++) {
+        struct bucket_leaf leaf = sums->leaves[place];
+
+        if (next < changes->count && changes->changes[next].place == place)
+            leaf = changed(sums, &changes->changes[next++]);
+        at = put_leaf(at, &leaf);
+    }
+    engine_batch_put(batch, block_key(partition, &key),
+                     (struct view){bytes, sizeof(bytes)});
+}
+
+/* Which partitions have their turn; none that has nothing new to say. */
+static void choose_blocks(const struct bucket_sums *sums,
+                          struct bucket_changes *changes)
+{
+    size_t due = (sums->leaves_to_come + changes->count) / LEAVES_A_BLOCK;
+    unsigned partitions = 1u << sums->bits, next = sums->next_block;
+
+    if (due > BUCKET_SUMS_BLOCKS_MAX)
+        due = BUCKET_SUMS_BLOCKS_MAX;
+    changes->block_count = 0;
+    changes->is_pass_over = false;
+    for (unsigned i = 0; i < partitions && changes->block_count < due; i++) {
+        if (sums->is_behind[next])
+            changes->blocks[changes->block_count++] = next;
+        next++;
+        if (next == partitions) {
+            next = 0;
+            changes->is_pass_over = true;
+        }
+    }
+    changes->next_block = next;
 }
 
 void bucket_sums_put(const struct bucket_sums *sums,
                      struct bucket_changes *changes, struct engine_batch *batch)
 {
-    add_up(changes);
-    for (size_t i = 0; i < changes->count; i++) {
-        size_t place = changes->changes[i].place;
-        struct bucket_leaf leaf = sums->leaves[place];
+    struct engine_key key;
 
-        add(&leaf, &changes->changes[i].by);
-        put_leaf(place, &leaf, batch);
-    }
+    changes->forgotten = 0;
+    if (changes->count == 0)
+        return;
+    add_up(changes);
+    put_entry(sums, changes, batch);
+    choose_blocks(sums, changes);
+    for (unsigned i = 0; i < changes->block_count; i++)
+        put_block(sums, changes, changes->blocks[i], batch);
+    for (uint64_t entry = sums->first_entry;
+         entry < sums->needed_from && changes->forgotten < FORGOTTEN_MAX;
+         entry++, changes->forgotten++)
+        engine_batch_delete(batch, entry_key(entry, &key));
+}
+
+static void take_changes(struct bucket_sums *sums,
+                         const struct bucket_changes *changes)
+{
+    pthread_mutex_lock(&sums->lock);
+    for (size_t i = 0; i < changes->count; i++)
+        add(&sums->leaves[changes->changes[i].place], &changes->changes[i].by);
+    pthread_mutex_unlock(&sums->lock);
+    for (size_t i = 0; i < changes->count; i++)
+        sums->is_behind[changes->changes[i].place / KEY_HASH_LEAVES] = true;
 }
 
 void bucket_sums_applied(struct bucket_sums *sums,
@@ -217,10 +370,20 @@ void bucket_sums_applied(struct bucket_sums *sums,
 {
     if (changes->count == 0)
         return;
-    pthread_mutex_lock(&sums->lock);
-    for (size_t i = 0; i < changes->count; i++)
-        add(&sums->leaves[changes->changes[i].place], &changes->changes[i].by);
-    pthread_mutex_unlock(&sums->lock);
+    take_changes(sums, changes);
+    for (unsigned i = 0; i < changes->block_count; i++)
+        sums->is_behind[changes->blocks[i]] = false;
+    sums->leaves_to_come += changes->count;
+    sums->leaves_to_come -= (size_t)changes->block_count * LEAVES_A_BLOCK;
+    sums->first_entry += changes->forgotten;
+    sums->next_block = changes->next_block;
+    if (changes->is_pass_over) {
+        /* A partition that had nothing new to say knows no more than this. */
+        sums->needed_from = sums->pass_from;
+        sums->pass_from = sums->next_entry;
+        sums->leaves_to_come %= LEAVES_A_BLOCK; /* All have been asked. */
+    }
+    sums->next_entry++;
 }
 
 /* All of them. */
@@ -231,32 +394,80 @@ void bucket_sums_clear(struct bucket_sums *sums)
     for (size_t i = 0; i < sums->count; i++)
         sums->leaves[i] = (struct bucket_leaf){0};
     pthread_mutex_unlock(&sums->lock);
+    memset(sums->is_behind, 0, sizeof(*sums->is_behind) << sums->bits);
+    bucket_sums_settled(sums);
 }
 
-enum kist_status bucket_sums_load(struct bucket_sums *sums, struct view key,
-                                  struct view value)
+void bucket_sums_settled(struct bucket_sums *sums)
 {
-    size_t place, leaf;
+    memset(sums->is_behind, 0, sizeof(*sums->is_behind) << sums->bits);
+    sums->first_entry = sums->next_entry;
+    sums->needed_from = sums->next_entry;
+    sums->pass_from = sums->next_entry;
+    sums->next_block = 0;
+    sums->leaves_to_come = 0;
+}
 
-    if (key.size != BUCKET_SUMS_KEY_SIZE || value.size != VALUE_SIZE)
+static enum kist_status load_block(struct bucket_sums *sums, struct view key,
+                                   struct view value)
+{
+    size_t first;
+
+    if (key.size != 4 || value.size != BLOCK_SIZE)
         return KIST_CORRUPT;
-    leaf = (unsigned char)key.data[5];
-    place = (size_t)read_u32(key.data + 1) * KEY_HASH_LEAVES + leaf;
-    if (leaf >= KEY_HASH_LEAVES || place >= sums->count)
+    first = (size_t)read_u32(key.data) * KEY_HASH_LEAVES;
+    if (first >= sums->count)
         return KIST_CORRUPT;
     pthread_mutex_lock(&sums->lock);
-    sums->leaves[place] = (struct bucket_leaf){
-        .sum = {.high = read_u64(value.data), .low = read_u64(value.data + 8)},
-        .count = read_u64(value.data + 16),
-    };
+    for (size_t i = 0; i < KEY_HASH_LEAVES; i++)
+        sums->leaves[first + i] = get_leaf(value.data + i * LEAF_SIZE);
     pthread_mutex_unlock(&sums->lock);
     return KIST_OK;
 }
 
-void bucket_sums_put_all(const struct bucket_sums *sums, size_t *place,
-                         size_t limit, struct engine_batch *batch)
+/* Of a leaf the last word counts, and what 'b' says is never newer. */
+static enum kist_status load_entry(struct bucket_sums *sums, struct view key,
+                                   struct view value)
 {
-    for (; *place < sums->count && batch->count < limit; (*place)++)
-        if (sums->leaves[*place].count != 0)
-            put_leaf(*place, &sums->leaves[*place], batch);
+    uint64_t number;
+
+    if (key.size != 8 || value.size % LOGGED_SIZE != 0)
+        return KIST_CORRUPT;
+    number = read_u64(key.data);
+    if (sums->first_entry == sums->next_entry) {
+        sums->next_entry = number;
+        bucket_sums_settled(sums);
+    }
+    for (; value.size > 0; value = view_from(value, LOGGED_SIZE)) {
+        size_t place = read_u32(value.data);
+
+        if (place >= sums->count)
+            return KIST_CORRUPT;
+        pthread_mutex_lock(&sums->lock);
+        sums->leaves[place] = get_leaf(value.data + 4);
+        pthread_mutex_unlock(&sums->lock);
+        sums->is_behind[place / KEY_HASH_LEAVES] = true;
+        sums->leaves_to_come++; /* Starts that follow soon do not add up. */
+    }
+    sums->next_entry = number + 1;
+    sums->pass_from = sums->next_entry;
+    return KIST_OK;
+}
+
+enum kist_status bucket_sums_load(struct bucket_sums *sums, char space,
+                                  struct view key, struct view value)
+{
+    return space == BUCKET_SUMS_SPACE ? load_block(sums, key, value)
+                                      : load_entry(sums, key, value);
+}
+
+void bucket_sums_put_behind(const struct bucket_sums *sums, unsigned *partition,
+                            size_t limit, struct engine_batch *batch)
+{
+    const struct bucket_changes none = {0};
+
+    for (; *partition < 1u << sums->bits && batch->bytes.size < limit;
+         (*partition)++)
+        if (sums->is_behind[*partition])
+            put_block(sums, &none, *partition, batch);
 }

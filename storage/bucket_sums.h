@@ -2,9 +2,14 @@
  * bucket_sums - the sums of a node's records, leaf by leaf, in memory and in
  * the engine.
  *
- * The batch that changes a record also has the new sum of its leaf, as 'b' +
- * partition (4) + leaf (1) -> sum (16), number of records (8). So whatever a
- * crash leaves, the sums are those of the records that are found.
+ * The batch that changes records also says what it made of their leaves, in one
+ * entry for all: 'd' + number (8) -> leaf among all (4), sum (16), number of
+ * records (8), each. So whatever a crash leaves, the sums are those of the
+ * records that are found. Now and then a batch has whole partitions, too: 'b' +
+ * partition (4) -> sum and number of each leaf; once all had their turn, the
+ * entries from before are not needed any more, and go two a batch.
+ *
+ * (An entry a leaf would be simpler, and as many entries as records.)
  *
  * A batch in the making only notes its changes, which can be taken back by
  * going back to an earlier count. The sums in memory change when the batch was
@@ -19,7 +24,11 @@
 #include "storage/bucket.h"
 #include "storage/engine.h"
 
-enum { BUCKET_SUMS_SPACE = 'b', BUCKET_SUMS_KEY_SIZE = 6 };
+enum {
+    BUCKET_SUMS_SPACE = 'b',
+    BUCKET_SUMS_LOG_SPACE = 'd',
+    BUCKET_SUMS_BLOCKS_MAX = 32, /* Partitions that a batch may have. */
+};
 
 struct bucket_leaf {
     struct bucket_sum sum;
@@ -44,6 +53,14 @@ struct bucket_changes {
     struct bucket_change *changes;
     size_t count;
     size_t capacity;
+
+    /* What is in the batch besides, from bucket_sums_put() on. */
+    struct blob log;
+    unsigned blocks[BUCKET_SUMS_BLOCKS_MAX]; /* Partitions. */
+    unsigned block_count;
+    unsigned next_block;
+    bool is_pass_over;
+    uint64_t forgotten; /* Entries. */
 };
 
 void bucket_changes_end(struct bucket_changes *changes); /* Keeps little. */
@@ -71,12 +88,21 @@ void bucket_sums_applied(struct bucket_sums *sums,
 /* All are zero again. */
 void bucket_sums_clear(struct bucket_sums *sums);
 
-/* An entry of the engine. KIST_CORRUPT: it is none of these sums'. */
-KIST_CHECKED enum kist_status
-bucket_sums_load(struct bucket_sums *sums, struct view key, struct view value);
+/*
+ * An entry of the engine, without its space; all of 'b' before all of 'd'.
+ * KIST_CORRUPT: it is none of these sums'.
+ */
+KIST_CHECKED enum kist_status bucket_sums_load(struct bucket_sums *sums,
+                                               char space, struct view key,
+                                               struct view value);
 
-/* Add those that are not zero to batch, from *place on, up to so many. */
-void bucket_sums_put_all(const struct bucket_sums *sums, size_t *place,
-                         size_t limit, struct engine_batch *batch);
+/*
+ * For who makes the sums. Add to batch the partitions of which there is no
+ * word yet, from *partition on, up to so many bytes; and when all of that is
+ * applied, there are no entries.
+ */
+void bucket_sums_put_behind(const struct bucket_sums *sums, unsigned *partition,
+                            size_t limit, struct engine_batch *batch);
+void bucket_sums_settled(struct bucket_sums *sums);
 
 #endif

@@ -148,28 +148,28 @@ static enum kist_status walk_over(struct walk *walk,
 
 /* What there is. */
 
-static enum kist_status load_leaf(struct walk *walk, struct view key,
-                                  struct view value)
+static enum kist_status load(struct walk *walk, struct view key,
+                             struct view value)
 {
-    char whole[BUCKET_SUMS_KEY_SIZE] = {BUCKET_SUMS_SPACE};
-
-    if (key.size != sizeof(whole) - 1)
-        return KIST_CORRUPT;
-    memcpy(whole + 1, key.data, key.size);
-    return bucket_sums_load(walk->ctx, (struct view){whole, sizeof(whole)},
-                            value);
+    return bucket_sums_load(walk->ctx, walk->space, key, value);
 }
 
 enum kist_status replica_open_again(struct engine *engine,
                                     struct bucket_sums *sums)
 {
-    struct walk walk = {.engine = engine,
-                        .space = BUCKET_SUMS_SPACE,
-                        .ctx = sums,
-                        .visit = load_leaf};
+    struct walk blocks = {.engine = engine,
+                          .space = BUCKET_SUMS_SPACE,
+                          .ctx = sums,
+                          .visit = load};
+    struct walk entries = {.engine = engine,
+                           .space = BUCKET_SUMS_LOG_SPACE,
+                           .ctx = sums,
+                           .visit = load};
+    enum kist_status status;
 
     bucket_sums_clear(sums);
-    return walk_over(&walk, NULL);
+    status = walk_over(&blocks, NULL);
+    return status == KIST_OK ? walk_over(&entries, NULL) : status;
 }
 
 static enum kist_status note_any(struct walk *walk, struct view key,
@@ -270,21 +270,24 @@ static enum kist_status enter_records(struct engine *engine,
     return status;
 }
 
-static enum kist_status write_sums(struct engine *engine,
-                                   const struct bucket_sums *sums)
+static enum kist_status settle_sums(struct engine *engine,
+                                    struct bucket_sums *sums)
 {
-    enum { PAGE = 16384 };
     struct engine_batch batch = {0};
-    size_t place = 0;
+    unsigned partition = 0;
     enum kist_status status = KIST_OK;
 
     do {
-        bucket_sums_put_all(sums, &place, PAGE, &batch);
+        bucket_sums_put_behind(sums, &partition, PAGE_BYTES, &batch);
         if (batch.count == 0)
             break;
         status = apply(engine, &batch);
     } while (status == KIST_OK);
     engine_batch_free(&batch);
+    if (status == KIST_OK)
+        status = erase_space(engine, BUCKET_SUMS_LOG_SPACE);
+    if (status == KIST_OK)
+        bucket_sums_settled(sums);
     return status;
 }
 
@@ -304,9 +307,11 @@ static enum kist_status make(struct engine *engine, const struct mark *was,
     if (status == KIST_OK)
         status = erase_space(engine, BUCKET_SUMS_SPACE);
     if (status == KIST_OK)
+        status = erase_space(engine, BUCKET_SUMS_LOG_SPACE);
+    if (status == KIST_OK)
         status = enter_records(engine, sums, out_fault);
     if (status == KIST_OK)
-        status = write_sums(engine, sums);
+        status = settle_sums(engine, sums);
     mark.state = MARK_WHOLE;
     if (status == KIST_OK)
         status = write_mark(engine, &mark);

@@ -15,7 +15,7 @@
  * Keys of the engine: 'k' + key: record; 'x' + expiry (8 bytes) + key: what
  * the sweep looks for; 'l' + file: the key of a large value
  * (storage/large_entry.h); 'm' + name: identity, clock lease, canary; in a
- * cluster also 'i' and 'b' (storage/replica_index.h).
+ * cluster also 'i', 'b', 'd' and 'r' (storage/replica_index.h).
  *
  * Threads: store_get() and cursors (storage/cursor.h) from any; store_apply()
  * from one at a time; store_check() from one at a time; store_close() last.
