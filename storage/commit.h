@@ -28,13 +28,14 @@ enum write_kind {
      * group's sync says, and version is its version; unchanged: it was here
      * before. Condition and edit are not looked at. KIST_NOT_FOUND: the file
      * of a large value is not here; bring it first (large_finish_as()).
+     * KIST_CONFLICT: it is below the floor, and not here.
      */
     WRITE_APPLY,
 
     /*
      * On a store of a cluster (storage/purge.c): take the record out if it is
-     * dead and below the floor that is next.version, or in any case. Watchers
-     * hear nothing. KIST_NOT_FOUND: it stays, or there is none.
+     * dead and below the floor, or in any case. Watchers hear nothing.
+     * KIST_NOT_FOUND: it stays, or there is none.
      */
     WRITE_PURGE,
     WRITE_DROP,
@@ -66,6 +67,13 @@ struct write {
      * Version and creation time are the commit's (but WRITE_APPLY's own).
      */
     struct record next;
+
+    /*
+     * Of WRITE_PURGE; and of WRITE_APPLY, where none means that there is none,
+     * and else what has been purged since counts, too: who set it may not have
+     * heard of that yet.
+     */
+    struct version floor;
 
     /*
      * Or, if set, called in its turn on the commit thread to make *next from

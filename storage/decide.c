@@ -242,6 +242,28 @@ static bool brings_file(const struct record *old, const struct record *next,
            !(get_file(old, &was) && large_reference_same(&was, out));
 }
 
+static void give_up_file(struct decision *decision, const struct record *old,
+                         const struct record *next)
+{
+    struct large_reference file;
+
+    if (brings_file(old, next, &file))
+        large_reference_encode(&file, &decision->losers);
+}
+
+/* What deleted it may have been purged: it would be alive again. */
+static bool is_below_floor(const struct decision *decision,
+                           const struct write *write)
+{
+    struct version floor = write->floor;
+
+    if (version_is_none(floor))
+        return false;
+    if (version_compare(decision->purged, floor) > 0)
+        floor = decision->purged;
+    return version_compare(write->next.version, floor) < 0;
+}
+
 static enum kist_status apply(struct decision *decision, struct write *write,
                               const struct record *old)
 {
@@ -250,13 +272,15 @@ static enum kist_status apply(struct decision *decision, struct write *write,
     enum kist_status status;
 
     assert(is_replicated(decision));
+    write->unchanged = false;
     if (old != NULL && merge_compare(old, next) >= 0) {
-        if (brings_file(old, next, &file))
-            large_reference_encode(&file, &decision->losers);
+        give_up_file(decision, old, next);
         return keep_old(decision, write, old);
     }
-
-    write->unchanged = false;
+    if (is_below_floor(decision, write)) {
+        give_up_file(decision, old, next);
+        return KIST_CONFLICT;
+    }
     if (brings_file(old, next, &file) &&
         !large_claim(store_large(decision->store), &file))
         return KIST_NOT_FOUND;
@@ -277,8 +301,11 @@ static enum kist_status take_out(struct decision *decision, struct write *write,
 {
     assert(is_replicated(decision));
     write->unchanged = true;
-    if (old == NULL || (write->kind == WRITE_PURGE &&
-                        !merge_may_purge(old, write->next.version)))
+    if (write->kind == WRITE_PURGE &&
+        version_compare(write->floor, decision->purged) > 0)
+        decision->purged = write->floor;
+    if (old == NULL ||
+        (write->kind == WRITE_PURGE && !merge_may_purge(old, write->floor)))
         return KIST_NOT_FOUND;
     return enter(decision, write, old, NULL);
 }

@@ -15,8 +15,9 @@
 #include "storage/overlay.h"
 
 struct decision {
-    struct store *store; /* Kept. Set by the owner. */
-    bool has_unsynced;   /* Batches of this process may have been. */
+    struct store *store;   /* Kept. Set by the owner. */
+    bool has_unsynced;     /* Batches of this process may have been. */
+    struct version purged; /* The highest floor of a purge so far. */
 
     struct engine_batch batch;
     struct overlay overlay;

@@ -72,7 +72,7 @@ static bool collect(void *ctx, const struct replica_entry *entry)
         purge->writes[purge->group.count++] = (struct write){
             .kind = purge->options.kind,
             .key = {NULL, entry->key.size}, /* The blob may still move. */
-            .next.version = purge->options.floor,
+            .floor = purge->options.floor,
         };
     }
     purge->is_last =

@@ -152,6 +152,16 @@ Test(large_apply, the_file_of_a_record_that_lost_goes)
     expect_files(0);
 }
 
+Test(large_apply, the_file_of_a_record_below_the_floor_goes)
+{
+    struct write write = arriving_tide(1000);
+
+    cr_assert(eq(int, bring("tide "), KIST_OK));
+    write.floor = (struct version){UINT64_C(2000) << 16, 0};
+    cr_expect(eq(int, node_write(&node, &write), KIST_CONFLICT));
+    expect_files(0);
+}
+
 /* The other version only ends at another time. */
 Test(large_apply, a_file_stays_that_another_version_of_the_record_has)
 {

@@ -495,14 +495,56 @@ Test(replica, what_is_decided_is_what_is_there_by_then)
     writes[0] = newer;
     writes[1] = (struct write){.kind = WRITE_PURGE,
                                .key = view_of("k"),
-                               .next.version = {UINT64_C(1800) << 16, 0}};
+                               .floor = {UINT64_C(1800) << 16, 0}};
     again = writes[1];
     node_commit(&node, (struct commit_group *const[]){&group}, 1);
     cr_expect(eq(int, writes[1].status, KIST_NOT_FOUND));
     cr_expect(node_has(&node, "k", "k"));
-    again.next.version.hlc = UINT64_C(9000) << 16;
+    again.floor.hlc = UINT64_C(9000) << 16;
     cr_expect(eq(int, node_write(&node, &again), KIST_NOT_FOUND));
     expect_sound("kept");
+}
+
+static struct version floor_at(uint64_t ms)
+{
+    return (struct version){ms << 16, 0};
+}
+
+Test(replica, nothing_new_comes_in_below_the_floor)
+{
+    struct write deletion = arriving("k", 2000), older = arriving("k", 1000);
+    struct write purge = {
+        .kind = WRITE_PURGE, .key = view_of("k"), .floor = floor_at(3000)};
+    struct write above = arriving("k", 3500), again = arriving("k", 3500);
+
+    deletion.next =
+        (struct record){.version = deletion.next.version, .tombstone = true};
+    cr_assert(eq(int, node_write(&node, &deletion), KIST_OK));
+    older.floor = floor_at(3000);
+    cr_expect(eq(int, node_write(&node, &older), KIST_OK)); /* Not needed. */
+    cr_assert(eq(int, node_write(&node, &purge), KIST_OK));
+    cr_expect(eq(int, node_write(&node, &older), KIST_CONFLICT));
+    cr_expect(node_has(&node, "k", NULL));
+
+    above.floor = again.floor = floor_at(3000);
+    cr_expect(eq(int, node_write(&node, &above), KIST_OK));
+    again.floor = floor_at(9000); /* It is here. */
+    cr_expect(eq(int, node_write(&node, &again), KIST_OK));
+    expect_sound("floor");
+}
+
+/* Of two loops one may hear of a floor later than the other has purged. */
+Test(replica, a_purge_counts_for_those_who_have_not_heard_of_its_floor)
+{
+    struct write late = arriving("k", 1000), streamed = arriving("k", 1000);
+    struct write purge = {
+        .kind = WRITE_PURGE, .key = view_of("other"), .floor = floor_at(3000)};
+
+    cr_assert(eq(int, node_write(&node, &purge), KIST_NOT_FOUND));
+    late.floor = floor_at(500);
+    cr_expect(eq(int, node_write(&node, &late), KIST_CONFLICT));
+    cr_expect(eq(int, node_write(&node, &streamed), KIST_OK));
+    expect_sound("streamed");
 }
 
 /* Beside records. */

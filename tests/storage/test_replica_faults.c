@@ -91,6 +91,7 @@ static void make_write(struct batch *batch, unsigned i, uint64_t *random)
         break;
     case 1:
         write->kind = WRITE_PURGE;
+        write->floor = write->next.version;
         break;
     case 2:
         write->next.expiry_ms = ms + 10;
