@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "storage/large_entry.h"
 #include "storage/merge.h"
-#include "storage/replica_index.h"
+#include "storage/outcome.h"
 #include "storage/replica_meta.h"
 
 #include <assert.h>
@@ -15,7 +15,7 @@
 #define BATCH_BYTES (8u << 20)
 #define BATCH_WORK  (64u << 20)
 
-static bool is_replicated(const struct decision *decision)
+bool decision_is_replicated(const struct decision *decision)
 {
     return store_sums(decision->store) != NULL;
 }
@@ -54,112 +54,6 @@ static enum kist_status find_current(struct decision *decision,
     return record_decode(write->key, pending, &out_item->record);
 }
 
-/* If memory ran out since mark, half an operation may lie in the batch. */
-static enum kist_status keep_whole(struct decision *decision,
-                                   struct engine_mark mark)
-{
-    if (!decision->batch.bytes.failed)
-        return KIST_OK;
-    engine_batch_rewind(&decision->batch, mark);
-    decision->batch.bytes.failed = false;
-    return KIST_NO_MEMORY;
-}
-
-/* Whether the record, if there is one, has a file, and which. */
-static bool get_file(const struct record *record, struct large_reference *out)
-{
-    return record != NULL && record->large && !record->tombstone &&
-           large_reference_decode(record->value, out) == KIST_OK;
-}
-
-/*
- * The files' entries. Where the same file goes on its entry is written again,
- * so that no record is ever without one, whatever of the log is lost. old and
- * next are read before the batch grows.
- */
-static void enter_files(struct decision *decision, struct view key,
-                        const struct record *old, const struct record *next)
-{
-    struct large_reference was, is;
-    bool had = get_file(old, &was), has = get_file(next, &is);
-
-    if (had && !(has && large_reference_same(&was, &is))) {
-        large_entry_delete(&decision->batch, &was);
-        decision->drops++;
-    }
-    if (has)
-        large_entry_put(&decision->batch, &is, key);
-}
-
-/* The key has next now, and had old, in all that is kept beside records. */
-static enum kist_status enter_index(struct decision *decision, struct view key,
-                                    const struct record *old,
-                                    const struct record *next)
-{
-    if (!is_replicated(decision))
-        return KIST_OK;
-    return replica_index_enter(store_sums(decision->store), &decision->changes,
-                               &decision->batch, key, old, next);
-}
-
-/* In a cluster nothing is swept; but a node alone may have begun. */
-static void enter_record(struct decision *decision, struct view key,
-                         const struct record *old, const struct record *next,
-                         struct engine_place *out_place)
-{
-    struct engine_batch *batch = &decision->batch;
-
-    if (old != NULL && old->expiry_ms != 0)
-        store_batch_unexpire(batch, key, old->expiry_ms);
-    if (next == NULL)
-        store_batch_erase(batch, key);
-    else
-        *out_place =
-            store_batch_put(batch, key, blob_view(&decision->encoded),
-                            is_replicated(decision) ? 0 : next->expiry_ms);
-}
-
-/*
- * Enter the outcome into batch and overlay, or leave no trace of it. next may
- * have bytes of old, which may lie in the batch: it is encoded before that
- * grows.
- */
-static enum kist_status enter(struct decision *decision, struct write *write,
-                              const struct record *old,
-                              const struct record *next)
-{
-    struct engine_mark mark = engine_batch_mark(&decision->batch);
-    struct engine_place place = {0};
-    size_t drops = decision->drops, changes = decision->changes.count;
-    enum kist_status status, indexed;
-
-    if (next != NULL && next->tombstone && !is_replicated(decision))
-        next = NULL;
-    blob_clear(&decision->encoded);
-    if (next != NULL)
-        record_encode(write->key, next, &decision->encoded);
-    if (decision->encoded.failed)
-        return KIST_NO_MEMORY;
-
-    enter_files(decision, write->key, old, next);
-    enter_record(decision, write->key, old, next, &place);
-    indexed = enter_index(decision, write->key, old, next);
-    decision->work += place.size;
-    status = keep_whole(decision, mark);
-    if (status == KIST_OK)
-        status = indexed;
-    if (status == KIST_OK)
-        status = overlay_set(&decision->overlay, write->key, place);
-    if (status != KIST_OK) {
-        engine_batch_rewind(&decision->batch, mark);
-        decision->changes.count = changes;
-        decision->drops = drops;
-        return status;
-    }
-    decision->writes++;
-    return KIST_OK;
-}
-
 /*
  * The sweep found an entry that says "key ends at next.expiry_ms". The record
  * may be another one by now: then only the entry goes.
@@ -172,11 +66,12 @@ static enum kist_status expire(struct decision *decision, struct write *write,
     enum kist_status status;
 
     if (old != NULL && record_is_dead(old, decision->now_ms) &&
-        !is_replicated(decision))
-        return enter(decision, write, old, NULL);
-    if (old == NULL || old->expiry_ms != entry_ms || is_replicated(decision))
+        !decision_is_replicated(decision))
+        return outcome_enter(decision, write, old, NULL);
+    if (old == NULL || old->expiry_ms != entry_ms ||
+        decision_is_replicated(decision))
         store_batch_unexpire(&decision->batch, write->key, entry_ms);
-    status = keep_whole(decision, mark);
+    status = outcome_keep_whole(decision, mark);
     return status == KIST_OK ? KIST_NOT_FOUND : status;
 }
 
@@ -229,7 +124,7 @@ static enum kist_status keep_old(struct decision *decision, struct write *write,
     if (!decision->has_unsynced || write->on_pending ||
         decision->group_sync == ENGINE_ASYNC)
         return KIST_OK;
-    return enter(decision, write, old, old);
+    return outcome_enter(decision, write, old, old);
 }
 
 /* next has a file that is not also old's. */
@@ -238,8 +133,8 @@ static bool brings_file(const struct record *old, const struct record *next,
 {
     struct large_reference was;
 
-    return get_file(next, out) &&
-           !(get_file(old, &was) && large_reference_same(&was, out));
+    return outcome_file(next, out) &&
+           !(outcome_file(old, &was) && large_reference_same(&was, out));
 }
 
 static void give_up_file(struct decision *decision, const struct record *old,
@@ -271,7 +166,7 @@ static enum kist_status apply(struct decision *decision, struct write *write,
     struct large_reference file;
     enum kist_status status;
 
-    assert(is_replicated(decision));
+    assert(decision_is_replicated(decision));
     write->unchanged = false;
     if (old != NULL && merge_compare(old, next) >= 0) {
         give_up_file(decision, old, next);
@@ -284,7 +179,7 @@ static enum kist_status apply(struct decision *decision, struct write *write,
     if (brings_file(old, next, &file) &&
         !large_claim(store_large(decision->store), &file))
         return KIST_NOT_FOUND;
-    status = enter(decision, write, old, next);
+    status = outcome_enter(decision, write, old, next);
     if (status != KIST_OK)
         return status;
     /* What is not believed is kept, but no clock is set by it. */
@@ -299,7 +194,7 @@ static enum kist_status apply(struct decision *decision, struct write *write,
 static enum kist_status take_out(struct decision *decision, struct write *write,
                                  const struct record *old)
 {
-    assert(is_replicated(decision));
+    assert(decision_is_replicated(decision));
     write->unchanged = true;
     if (write->kind == WRITE_PURGE &&
         version_compare(write->floor, decision->purged) > 0)
@@ -307,7 +202,7 @@ static enum kist_status take_out(struct decision *decision, struct write *write,
     if (old == NULL ||
         (write->kind == WRITE_PURGE && !merge_may_purge(old, write->floor)))
         return KIST_NOT_FOUND;
-    return enter(decision, write, old, NULL);
+    return outcome_enter(decision, write, old, NULL);
 }
 
 /*
@@ -330,15 +225,15 @@ static enum kist_status decide(struct decision *decision, struct write *write,
         if (status != KIST_OK || write->unchanged)
             return status;
     }
-    if (next.tombstone && live == NULL && !is_replicated(decision))
+    if (next.tombstone && live == NULL && !decision_is_replicated(decision))
         return KIST_NOT_FOUND; /* A copy elsewhere may be older, or alive. */
 
     next.version = hlc_next(store_clock(decision->store), decision->now_ms);
-    if (is_replicated(decision) && old != NULL &&
+    if (decision_is_replicated(decision) && old != NULL &&
         merge_compare(old, &next) >= 0)
         return KIST_CONFLICT; /* From a clock that nobody believes. */
     next.created_ms = live != NULL ? live->created_ms : decision->now_ms;
-    status = enter(decision, write, old, &next);
+    status = outcome_enter(decision, write, old, &next);
     if (status == KIST_OK) {
         note_version(decision, next.version);
         write->version = next.version;
@@ -395,7 +290,7 @@ static enum kist_status decide_beside(struct decision *decision,
         replica_meta_delete(&decision->batch, write->key);
     else
         replica_meta_put(&decision->batch, write->key, write->next.value);
-    status = keep_whole(decision, mark);
+    status = outcome_keep_whole(decision, mark);
     decision->writes += status == KIST_OK;
     return status;
 }
@@ -478,7 +373,7 @@ void decision_seal(struct decision *decision)
 {
     struct hlc *clock = store_clock(decision->store);
 
-    if (is_replicated(decision))
+    if (decision_is_replicated(decision))
         bucket_sums_put(store_sums(decision->store), &decision->changes,
                         &decision->batch);
     /* Never back: another write may ask for less than what is there. */
@@ -494,7 +389,8 @@ void decision_seal(struct decision *decision)
 enum engine_sync decision_sync(const struct decision *decision)
 {
     /* In a cluster, versions go out that rely on the lease alone. */
-    bool has_lease = decision->lease_ms != 0 && is_replicated(decision);
+    bool has_lease =
+        decision->lease_ms != 0 && decision_is_replicated(decision);
 
     return decision->drops > 0 || has_lease ? ENGINE_SYNC : ENGINE_ASYNC;
 }
@@ -531,7 +427,7 @@ void decision_applied(struct decision *decision, enum engine_sync sync)
                                  store_large(decision->store));
     if (decision->lease_ms != 0)
         hlc_lease_written(store_clock(decision->store), decision->lease_ms);
-    if (is_replicated(decision))
+    if (decision_is_replicated(decision))
         bucket_sums_applied(store_sums(decision->store), &decision->changes);
 }
 

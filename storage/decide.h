@@ -34,6 +34,9 @@ struct decision {
     enum engine_sync group_sync; /* What the group at hand asks for. */
 };
 
+/* On the store of a cluster. */
+bool decision_is_replicated(const struct decision *decision);
+
 void decision_begin(struct decision *decision);
 
 /* Decide group's writes; sets their results as if the batch were applied. */

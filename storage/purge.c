@@ -144,7 +144,7 @@ enum kist_status purge_page(struct purge *purge,
     assert(!purge->busy && !purge->complete);
     purge->done = done;
     purge->busy = true;
-    purge->work = (struct loop_work){look, hand_over};
+    purge->work = (struct loop_work){.run = look, .done = hand_over};
     status = loop_work(purge->options.loop, &purge->work);
     if (status != KIST_OK)
         purge->busy = false;
