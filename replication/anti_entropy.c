@@ -24,6 +24,8 @@ static void on_done(struct exchange *exchange)
     counter_add(&entropy->stats.leaves, exchange->differed);
     counter_add(&entropy->stats.fetched, exchange->fetched);
     counter_add(&entropy->stats.pushed, exchange->pushed);
+    if (exchange->status == KIST_OK && entropy->compared != NULL)
+        entropy->compared(entropy, exchange->peer, entropy->began_ms);
     rest(entropy);
 }
 
@@ -44,6 +46,7 @@ static uint64_t next_peer(struct anti_entropy *entropy)
 static void on_timer(struct env_timer *timer)
 {
     struct anti_entropy *entropy = OWNER(timer, struct anti_entropy, timer);
+    struct env *env = entropy->seat->env;
 
     entropy->exchange = (struct exchange){
         .peer = next_peer(entropy),
@@ -51,6 +54,7 @@ static void on_timer(struct env_timer *timer)
         .settle_ms = entropy->settle_ms,
         .done = on_done,
     };
+    entropy->began_ms = env->ops->mono_ms(env);
     if (exchange_start(&entropy->exchange, entropy->seat) == KIST_OK)
         entropy->is_busy = true;
     else

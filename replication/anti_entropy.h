@@ -26,12 +26,16 @@ struct anti_entropy {
     uint64_t period_ms; /* Of a round: one exchange with each peer. */
     uint64_t timeout_ms;
     uint64_t settle_ms;
+    /* One with this peer that began then (mono_ms) ended well. May be NULL. */
+    void (*compared)(struct anti_entropy *entropy, uint64_t peer,
+                     uint64_t began_ms);
 
     struct anti_entropy_stats stats;
 
     /* Its own. */
     struct env_timer timer;
     struct exchange exchange;
+    uint64_t began_ms;
     unsigned turn; /* The member that is next. */
     bool is_busy;
     bool is_stopped;

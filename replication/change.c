@@ -280,7 +280,8 @@ static void ask(struct change *change, const struct ring_member *member)
     head.budget_ms = (uint32_t)change->timeout_ms;
     blob_clear(&change->message);
     frame_begin(&head, &change->message);
-    frame_seal(0, &change->message);
+    frame_add_moves(change->seat->floor.hlc, &change->message);
+    frame_seal(1, &change->message);
     if (change->message.failed)
         return;
     change->is_asking = true;
@@ -391,12 +392,28 @@ static void answer_adopt(struct change *change, const struct frame *frame,
     replica_send_answer(caller, 0, &answer);
 }
 
+/*
+ * Who does not have the floor that all members have had would bring back what
+ * was purged: it is not done before it has.
+ */
 static void answer_moves(struct change *change, const struct frame *frame,
                          struct replica_caller *caller)
 {
     struct frame_moved moved = {change->transfer.total, change->transfer.done};
+    struct view body = frame->body;
     struct blob answer = BLOB_EMPTY;
+    uint64_t floor;
 
+    if (frame_next_moves(&body, &floor) != KIST_OK) {
+        replica_refuse(change->seat, frame, FRAME_BAD, caller);
+        return;
+    }
+    if (floor > change->seat->floor.hlc) {
+        if (change->floor_heard != NULL)
+            change->floor_heard(change, floor);
+        replica_refuse(change->seat, frame, FRAME_BUSY, caller);
+        return;
+    }
     replica_begin_answer(change->seat, frame, FRAME_OK, &answer);
     frame_add_moved(moved, &answer);
     replica_send_answer(caller, 1, &answer);
@@ -424,6 +441,7 @@ void change_receive(struct change *change, const struct frame *frame,
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_FLOOR:
         assert(false); /* Not about rings. */
     }
 }

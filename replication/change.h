@@ -37,6 +37,8 @@ struct change {
     uint64_t tick_ms;  /* How often the first driver looks. */
     uint64_t timeout_ms;
     uint64_t bytes_per_s; /* Of what moves here; 0: any number. */
+    /* A driver's floor is higher than ours (replication/floor.h). */
+    void (*floor_heard)(struct change *change, uint64_t level);
     /* This node went on to another ring: the seat's. NULL: nobody cares. */
     void (*adopted)(struct change *change);
     /*

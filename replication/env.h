@@ -64,12 +64,13 @@ struct env_apply {
     struct view key;
     struct record record;
     enum engine_sync sync;
+    struct version floor; /* Nothing below it is taken in. None: anything is. */
     void (*done)(struct env_apply *apply);
 
     /*
      * Set before done. KIST_OK: what is there now, this record or a newer one,
      * is as durable as sync says. KIST_UNKNOWN: it may be there later. Others:
-     * it is not there.
+     * it is not there; KIST_CONFLICT: because it is below the floor.
      */
     enum kist_status status;
     struct version winner; /* After KIST_OK: of the record that is there. */
@@ -96,9 +97,13 @@ struct env_keep {
     void *own; /* The env's. */
 };
 
-/* Every record of a partition is taken out of the store, dead or alive. */
+/*
+ * Records of a partition are taken out of the store: those that are dead and
+ * below a floor (merge_may_purge()); or, without one, all.
+ */
 struct env_drop {
     unsigned partition;
+    struct version floor;
     void (*done)(struct env_drop *drop, enum kist_status status);
     void *own; /* The env's. */
 };

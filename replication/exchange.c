@@ -7,6 +7,7 @@
 #include "replication/exchange.h"
 
 #include "base/owner.h"
+#include "storage/merge.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -425,6 +426,7 @@ static enum kist_status read_record(struct exchange *exchange,
                                     struct exchange_need *wanted,
                                     struct view *body)
 {
+    struct version floor = exchange->seat->floor;
     struct record record;
     bool found;
     enum kist_status status =
@@ -432,12 +434,17 @@ static enum kist_status read_record(struct exchange *exchange,
 
     wanted->exchange = exchange;
     wanted->apply = (struct env_apply){0};
-    if (status != KIST_OK || !found)
+    /* The peer is not done with purging it, and we may be. */
+    if (status != KIST_OK || !found || merge_may_purge(&record, floor))
         return status;
     wanted->apply = (struct env_apply){.key = wanted->key,
                                        .record = record,
                                        .sync = ENGINE_SYNC,
+                                       .floor = floor,
                                        .done = on_kept};
+    /* A new owner gets what is there, of whatever age. */
+    if (exchange->wants != NULL)
+        wanted->apply.floor = VERSION_NONE;
     exchange->waiting++;
     return KIST_OK;
 }
@@ -475,7 +482,8 @@ static bool add_record(struct exchange *exchange, struct view key)
 {
     struct env *env = exchange->seat->env;
     struct item item = {0};
-    bool found = env->ops->get(env, key, &item) == KIST_OK;
+    bool found = env->ops->get(env, key, &item) == KIST_OK &&
+                 !merge_may_purge(&item.record, exchange->seat->floor);
 
     if (found) {
         struct frame_push pushed = {FRAME_EXCHANGE, ENGINE_SYNC, key,

@@ -61,6 +61,7 @@ static bool is_kind(unsigned kind)
     case FRAME_PREPARE:
     case FRAME_ACCEPT:
     case FRAME_MOVES:
+    case FRAME_FLOOR:
         return true;
     }
     return false;
@@ -209,6 +210,22 @@ void frame_add_promise(const struct frame_promise *promise, struct blob *out)
     frame_add_ring(promise->ring, out);
 }
 
+void frame_add_moves(uint64_t floor, struct blob *out)
+{
+    blob_append_u64(out, floor);
+}
+
+void frame_add_floor(const struct frame_floor *floor, struct blob *out)
+{
+    blob_append_byte(out, (char)floor->step);
+    blob_append_u64(out, floor->level);
+}
+
+void frame_add_floor_said(enum frame_floor_said said, struct blob *out)
+{
+    blob_append_byte(out, (char)said);
+}
+
 void frame_add_moved(struct frame_moved moved, struct blob *out)
 {
     blob_append_u32(out, moved.total);
@@ -245,7 +262,7 @@ enum kist_status frame_next_push(struct view *body, struct frame_push *out_push)
     struct frame_push push;
     struct view head, bytes;
 
-    if (!take(body, 2, &head) || (unsigned char)head.data[0] > FRAME_EXCHANGE ||
+    if (!take(body, 2, &head) || (unsigned char)head.data[0] > FRAME_HINT ||
         (unsigned char)head.data[1] > ENGINE_SYNC ||
         !take_key(body, &push.key) || !take_bytes(body, &bytes))
         return KIST_CORRUPT;
@@ -381,6 +398,7 @@ enum kist_status frame_next_answers(enum frame_kind kind, struct view *body,
     case FRAME_PREPARE:
     case FRAME_ACCEPT:
     case FRAME_MOVES:
+    case FRAME_FLOOR:
         break;
     }
     return KIST_INVALID;
@@ -442,5 +460,39 @@ enum kist_status frame_next_moved(struct view *body,
         return KIST_CORRUPT;
     *out_moved =
         (struct frame_moved){read_u32(moved.data), read_u32(moved.data + 4)};
+    return KIST_OK;
+}
+
+enum kist_status frame_next_moves(struct view *body, uint64_t *out_floor)
+{
+    struct view floor;
+
+    if (!take(body, 8, &floor))
+        return KIST_CORRUPT;
+    *out_floor = read_u64(floor.data);
+    return KIST_OK;
+}
+
+enum kist_status frame_next_floor(struct view *body,
+                                  struct frame_floor *out_floor)
+{
+    struct view item;
+
+    if (!take(body, 9, &item) ||
+        (unsigned char)item.data[0] > FRAME_FLOOR_PURGE)
+        return KIST_CORRUPT;
+    *out_floor = (struct frame_floor){(enum frame_floor_step)item.data[0],
+                                      read_u64(item.data + 1)};
+    return KIST_OK;
+}
+
+enum kist_status frame_next_floor_said(struct view *body,
+                                       enum frame_floor_said *out_said)
+{
+    struct view said;
+
+    if (!take(body, 1, &said) || (unsigned char)said.data[0] > FRAME_FLOOR_LOST)
+        return KIST_CORRUPT;
+    *out_said = (enum frame_floor_said)said.data[0];
     return KIST_OK;
 }

@@ -31,8 +31,10 @@
  *   promised        to both: granted (1) round (8) proposer (8), of the highest
  *                   promise; round (8) proposer (8) ring size (4) ring, of what
  *                   was accepted
- *   moves           no items
+ *   moves           the asker's floor (8)
  *   moved           partitions in all (4), of them moved (4)
+ *   floor           step (1) level (8)
+ *   said (answer)   0: no, 1: yes, 2: begin anew (1)
  */
 #ifndef KIST_REPLICATION_FRAME_H
 #define KIST_REPLICATION_FRAME_H
@@ -56,6 +58,8 @@ enum frame_kind {
     FRAME_PREPARE = 18, /* The two phases of a decision. */
     FRAME_ACCEPT = 19,
     FRAME_MOVES = 20, /* How far are you with what moves to you? */
+
+    FRAME_FLOOR = 21, /* Take this step towards it (replication/floor.h). */
 };
 
 enum frame_status {
@@ -99,6 +103,7 @@ enum frame_source {
     FRAME_CLIENT,   /* A client's write, right now. */
     FRAME_REPAIR,   /* A reader found the receiver behind. */
     FRAME_EXCHANGE, /* Another owner did, comparing. */
+    FRAME_HINT,     /* A client's write, that was missed. */
 };
 
 struct frame_push {
@@ -155,12 +160,34 @@ struct frame_moved {
     uint32_t done;
 };
 
+enum frame_floor_step {
+    FRAME_FLOOR_FENCE,
+    FRAME_FLOOR_MARK,
+    FRAME_FLOOR_COMPARED,
+    FRAME_FLOOR_FLOOR,
+    FRAME_FLOOR_PURGE,
+};
+
+struct frame_floor {
+    enum frame_floor_step step;
+    uint64_t level; /* As a version's hlc. */
+};
+
+enum frame_floor_said {
+    FRAME_FLOOR_NO, /* Not yet. */
+    FRAME_FLOOR_YES,
+    FRAME_FLOOR_LOST, /* What went before is forgotten. */
+};
+
 void frame_add_ring(struct view ring, struct blob *out);
 void frame_add_prepare(struct frame_ballot ballot, struct blob *out);
 void frame_add_accept(struct frame_ballot ballot, struct view ring,
                       struct blob *out);
 void frame_add_promise(const struct frame_promise *promise, struct blob *out);
+void frame_add_moves(uint64_t floor, struct blob *out);
 void frame_add_moved(struct frame_moved moved, struct blob *out);
+void frame_add_floor(const struct frame_floor *floor, struct blob *out);
+void frame_add_floor_said(enum frame_floor_said said, struct blob *out);
 
 /*
  * The item at the front of *body, which is then behind it. Views are borrowed.
@@ -195,8 +222,14 @@ KIST_CHECKED enum kist_status frame_next_accept(struct view *body,
                                                 struct view *out_ring);
 KIST_CHECKED enum kist_status
 frame_next_promise(struct view *body, struct frame_promise *out_promise);
+KIST_CHECKED enum kist_status frame_next_moves(struct view *body,
+                                               uint64_t *out_floor);
 KIST_CHECKED enum kist_status frame_next_moved(struct view *body,
                                                struct frame_moved *out_moved);
+KIST_CHECKED enum kist_status frame_next_floor(struct view *body,
+                                               struct frame_floor *out_floor);
+KIST_CHECKED enum kist_status
+frame_next_floor_said(struct view *body, enum frame_floor_said *out_said);
 
 /*
  * The answers to the next count items, as they are: for who has sent several

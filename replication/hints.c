@@ -167,7 +167,7 @@ static void add_due(struct hints_target *target)
     struct hint *newer;
 
     for (struct hint *hint = target->queue.oldest; hint != NULL; hint = newer) {
-        struct frame_push push = {.source = FRAME_REPAIR, .sync = ENGINE_SYNC};
+        struct frame_push push = {.source = FRAME_HINT, .sync = ENGINE_SYNC};
 
         newer = hint->newer;
         if (target->sent_count == MESSAGE_HINTS ||

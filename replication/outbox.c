@@ -26,6 +26,7 @@ static enum outbox_lane lane_of(const struct env_call *call)
     case FRAME_PREPARE:
     case FRAME_ACCEPT:
     case FRAME_MOVES:
+    case FRAME_FLOOR:
         break;
     }
     return OUTBOX_OTHERS;

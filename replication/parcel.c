@@ -33,6 +33,7 @@ static unsigned most_items(enum frame_kind kind)
     case FRAME_PREPARE:
     case FRAME_ACCEPT:
     case FRAME_MOVES:
+    case FRAME_FLOOR:
         break;
     }
     return 0; /* It goes alone. */

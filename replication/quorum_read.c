@@ -300,8 +300,10 @@ static void repair_here(struct quorum_read_vote *vote)
 
     blob_clear(&vote->message);
     record_encode(read->key, &read->record, &vote->message);
-    vote->apply = (struct env_apply){
-        .key = read->key, .sync = ENGINE_SYNC, .done = on_applied};
+    vote->apply = (struct env_apply){.key = read->key,
+                                     .sync = ENGINE_SYNC,
+                                     .floor = read->seat->floor,
+                                     .done = on_applied};
     if (vote->message.failed ||
         record_decode(read->key, blob_view(&vote->message),
                       &vote->apply.record) != KIST_OK) {
@@ -329,10 +331,16 @@ static void repair(struct quorum_read_vote *vote)
     call(vote, on_pushed);
 }
 
+/* Owners may have it no more; and nothing older is anywhere. */
+static bool is_purged(const struct quorum_read *read)
+{
+    return read->found && merge_may_purge(&read->record, read->seat->floor);
+}
+
 /* Who answered something older gets the winner. */
 static void repair_all(struct quorum_read *read)
 {
-    for (unsigned i = 0; i < read->vote_count; i++)
+    for (unsigned i = 0; i < read->vote_count && !is_purged(read); i++)
         if (read->votes[i].rows != 0 && read->votes[i].state == READ_ANSWERED &&
             !holds(read, &read->votes[i]))
             repair(&read->votes[i]);
@@ -410,7 +418,7 @@ static void end(struct quorum_read *read)
 
 static bool is_settled(const struct quorum_read *read)
 {
-    return !read->found || read->r < majority(read) ||
+    return !read->found || read->r < majority(read) || is_purged(read) ||
            (holders(read, RING_NOW) >= majority(read) &&
             holders(read, RING_NEXT) >= majority(read));
 }

@@ -273,6 +273,7 @@ static void apply_here(struct quorum_write_vote *vote)
         .key = write->key,
         .record = write->record,
         .sync = write->sync,
+        .floor = write->seat->fence,
         .done = on_applied,
     };
     write->apply_epoch = seat_begin_storing(write->seat);

@@ -280,6 +280,14 @@ static bool is_believable(struct seat *seat, const struct frame_push *push)
     return seen || push->source != FRAME_CLIENT;
 }
 
+/* What is new, or was missed when it was, has the higher one. */
+static struct version floor_for(const struct seat *seat,
+                                enum frame_source source)
+{
+    return source == FRAME_CLIENT || source == FRAME_HINT ? seat->fence
+                                                          : seat->floor;
+}
+
 static enum kist_status take_items(struct replica_job *job)
 {
     const struct seat *seat = job->seat;
@@ -301,6 +309,7 @@ static enum kist_status take_items(struct replica_job *job)
         item->apply = (struct env_apply){.key = push.key,
                                          .record = push.record,
                                          .sync = push.sync,
+                                         .floor = floor_for(seat, push.source),
                                          .done = applied};
         job->waiting++;
     }
@@ -384,6 +393,7 @@ void replica_receive(struct seat *seat, struct view message,
     case FRAME_PREPARE:
     case FRAME_ACCEPT:
     case FRAME_MOVES:
+    case FRAME_FLOOR:
         if (seat->on_ring != NULL)
             seat->on_ring(seat->ctx, &frame, caller);
         else

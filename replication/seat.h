@@ -26,6 +26,12 @@ struct seat {
     uint64_t digest;         /* Of the ring's bytes. */
     bool is_member;          /* Of the ring: who is not, coordinates nothing. */
 
+    /*
+     * Nothing of a client is taken in below the fence, nor anything that is
+     * not here below the floor (replication/floor.h).
+     */
+    struct version fence, floor;
+
     /* Records that the store is not done with: begun under this ring, or
      * under one before it. */
     unsigned storing;
@@ -46,8 +52,8 @@ struct seat {
      */
     void (*differs)(void *ctx, uint64_t incarnation, uint64_t epoch);
     /*
-     * A frame about rings came (replication/change.h), to be answered as
-     * replica_receive() would. NULL: it is refused.
+     * A frame about rings came (replication/change.h) or floors, to be answered
+     * as replica_receive() would. NULL: it is refused.
      */
     void (*on_ring)(void *ctx, const struct frame *frame,
                     struct replica_caller *caller);

@@ -110,6 +110,11 @@ MUTATIONS = [
     ("a ring is forgotten by a restart", "replication/change.c",
      "env->ops->keep(env, &change->keep);",
      "on_kept(&change->keep, KIST_OK);"),
+    ("deletions are purged by time alone", "replication/floor.c",
+     "    go_to(floor, FRAME_FLOOR_FENCE);\n}",
+     "    go_to(floor, FRAME_FLOOR_FLOOR);\n}"),
+    ("clients are not held to the fence", "replication/replica.c",
+     "? seat->fence", "? VERSION_NONE"),
     ("ties go to whoever came first", "storage/merge.c",
      "int result = version_compare(a->version, b->version);",
      "int result = order(a->version.hlc, b->version.hlc);\n\n"

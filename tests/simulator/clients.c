@@ -4,6 +4,7 @@
 #include "replication/cluster_scan.h"
 #include "replication/quorum_read.h"
 #include "replication/quorum_write.h"
+#include "storage/merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,35 @@ static void log_write(struct operation *operation)
         version, operation->key, operation->write.record.tombstone, FATE_OPEN};
 }
 
+/*
+ * Whether what was seen of a key is no older than that. Nothing is not, once a
+ * deletion that came later may have been purged.
+ */
+static bool is_as_new(const struct clients *clients, unsigned key,
+                      struct version seen, struct version than)
+{
+    if (!version_is_none(seen) || version_is_none(than))
+        return version_compare(seen, than) >= 0;
+    for (size_t i = 0; i < clients->logged; i++) {
+        const struct logged *logged = &clients->log[i];
+
+        if (logged->key == key && logged->tombstone &&
+            version_compare(logged->version, than) >= 0 &&
+            version_compare(logged->version, clients->network->floor) < 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a machine has of a key, or none. */
+static struct version version_at(struct machine *machine, unsigned key)
+{
+    struct record record = {.version = VERSION_NONE};
+    bool found = machine_record(machine, key_at(key), &record) != NULL;
+
+    return found ? record.version : VERSION_NONE;
+}
+
 /* Its vote was heard, and since then it was wiped, or another owns the key. */
 static bool is_beyond_asking(const struct operation *operation,
                              uint64_t incarnation)
@@ -164,13 +194,13 @@ static unsigned durable_copies(struct operation *operation,
 
     for (unsigned i = 0; i < copies_of(clients); i++) {
         uint64_t incarnation = ring->members[owners[i]].incarnation;
-        struct record record;
 
-        copies += is_beyond_asking(operation, incarnation) ||
-                  (machine_record(network_find(clients->network, incarnation),
-                                  key_at(operation->key), &record) &&
-                   version_compare(record.version,
-                                   operation->write.record.version) >= 0);
+        copies +=
+            is_beyond_asking(operation, incarnation) ||
+            is_as_new(clients, operation->key,
+                      version_at(network_find(clients->network, incarnation),
+                                 operation->key),
+                      operation->write.record.version);
     }
     return copies;
 }
@@ -301,12 +331,13 @@ static void check_read(struct operation *operation)
                  !read->found ||
                      was_written(clients, operation->key, &read->record),
                  "%s: what was read was never written", key);
-    world_expect(clients->world, version_compare(version, operation->mine) >= 0,
+    world_expect(clients->world,
+                 is_as_new(clients, operation->key, version, operation->mine),
                  "%s: a session does not see its own write", key);
     if (read->r < majority_of(clients))
         return;
     world_expect(clients->world,
-                 version_compare(version, operation->before) >= 0,
+                 is_as_new(clients, operation->key, version, operation->before),
                  "%s: a majority read went back", key);
     raise_to(&clients->known[operation->key], version);
     if (operation->session != NULL)
@@ -408,7 +439,7 @@ static void check_listing(struct listing *listing)
     }
     for (unsigned key = 0; key < KEYS; key++)
         world_expect(clients->world,
-                     version_compare(seen[key], listing->before[key]) >= 0,
+                     is_as_new(clients, key, seen[key], listing->before[key]),
                      "%s: a listing went back", key_at(key).data);
 }
 
@@ -516,15 +547,26 @@ void clients_read_all(struct clients *clients)
         }
 }
 
-static void check_copy(struct clients *clients, unsigned key,
-                       struct machine *owner, const struct cell *first)
+/* The bytes, but for deletions that some have purged and others will. */
+static struct view bytes_at(struct clients *clients, unsigned key,
+                            struct machine *owner)
 {
-    const struct cell *cell = machine_cell(owner, key_at(key));
+    struct record record;
+
+    if (machine_record(owner, key_at(key), &record) == NULL ||
+        merge_may_purge(&record, clients->network->floor))
+        return (struct view){NULL, 0};
+    return blob_view(&machine_cell(owner, key_at(key))->record);
+}
+
+static void check_copy(struct clients *clients, unsigned key,
+                       struct machine *owner, struct machine *first)
+{
     struct record record = {0};
     bool found = machine_record(owner, key_at(key), &record) != NULL;
 
     world_expect(clients->world,
-                 version_compare(record.version, clients->known[key]) >= 0,
+                 is_as_new(clients, key, record.version, clients->known[key]),
                  "%s: machine %u has %lx-%lx, %lx-%lx was acknowledged",
                  key_at(key).data, owner->number, record.version.hlc,
                  record.version.incarnation, clients->known[key].hlc,
@@ -532,11 +574,11 @@ static void check_copy(struct clients *clients, unsigned key,
     world_expect(clients->world, !found || was_written(clients, key, &record),
                  "%s: machine %u has what was never written", key_at(key).data,
                  owner->number);
-    world_expect(
-        clients->world,
-        view_equal(blob_view(&cell->record), blob_view(&first->record)),
-        "%s: machine %u has another record than the first owner",
-        key_at(key).data, owner->number);
+    world_expect(clients->world,
+                 view_equal(bytes_at(clients, key, owner),
+                            bytes_at(clients, key, first)),
+                 "%s: machine %u has another record than the first owner",
+                 key_at(key).data, owner->number);
 }
 
 void clients_check_copies(struct clients *clients)
@@ -544,8 +586,7 @@ void clients_check_copies(struct clients *clients)
     world_expect(clients->world, clients->busy == 0,
                  "%u operations never ended", clients->busy);
     for (unsigned key = 0; key < KEYS; key++) {
-        const struct cell *first =
-            machine_cell(owner_at(clients, key, 0), key_at(key));
+        struct machine *first = owner_at(clients, key, 0);
 
         for (unsigned i = 0; i < copies_of(clients); i++)
             check_copy(clients, key, owner_at(clients, key, i), first);

@@ -251,6 +251,10 @@ static void keep_newer(struct machine *machine, struct env_apply *apply)
         apply->winner = stored.version;
         return;
     }
+    if (version_compare(apply->record.version, apply->floor) < 0) {
+        apply->status = KIST_CONFLICT;
+        return;
+    }
     apply->winner = apply->record.version;
     blob_clear(&cell->record);
     record_encode(apply->key, &apply->record, &cell->record);
@@ -277,13 +281,31 @@ static void keep_bytes(struct machine *machine, const struct env_keep *keep)
     blob_append(bytes, keep->bytes);
 }
 
-static void drop_partition(struct machine *machine, unsigned partition)
+static bool is_dropped(struct machine *machine, struct cell *cell,
+                       const struct env_drop *drop)
 {
-    struct env_part part = {partition, ENV_ALL_LEAVES};
+    struct env_part part = {drop->partition, ENV_ALL_LEAVES};
+    struct record record;
 
+    if (!is_part(machine, cell, part))
+        return false;
+    if (version_is_none(drop->floor))
+        return true;
+    machine_record(machine, blob_view(&cell->key), &record);
+    return merge_may_purge(&record, drop->floor);
+}
+
+static void drop_partition(struct machine *machine, const struct env_drop *drop)
+{
+    struct network *network = machine->network;
+
+    if (version_compare(drop->floor, network->floor) > 0)
+        network->floor = drop->floor;
     for (unsigned i = 0; i < CELLS_MAX && machine->cells[i].key.size > 0; i++)
-        if (is_part(machine, &machine->cells[i], part))
+        if (is_dropped(machine, &machine->cells[i], drop)) {
             blob_clear(&machine->cells[i].record);
+            network->purged += !version_is_none(drop->floor);
+        }
 }
 
 static void write_one(struct machine *machine, struct write_back *write)
@@ -293,7 +315,7 @@ static void write_one(struct machine *machine, struct write_back *write)
     else if (write->keep != NULL)
         keep_bytes(machine, write->keep);
     else if (write->drop != NULL)
-        drop_partition(machine, write->drop->partition);
+        drop_partition(machine, write->drop);
     else
         machine->lease_ms = write->lease->lease_ms;
 }
@@ -711,10 +733,12 @@ void machine_crash(struct machine *machine)
     anti_entropy_stop(&machine->entropy);
     hints_stop(&machine->hints);
     change_stop(&machine->change);
+    floor_stop(&machine->floor);
     tear(machine, machine->syncing);
     drain(machine);
     hints_clear(&machine->hints);
     change_clear(&machine->change);
+    floor_clear(&machine->floor);
     world_expect(world,
                  machine->seat.storing == 0 && seat_is_drained(&machine->seat),
                  "machine %u still counts what it stores", machine->number);
@@ -745,7 +769,10 @@ static void on_ring(void *ctx, const struct frame *frame,
 {
     struct machine *machine = ctx;
 
-    change_receive(&machine->change, frame, caller);
+    if (frame->kind == FRAME_FLOOR)
+        floor_receive(&machine->floor, frame, caller);
+    else
+        change_receive(&machine->change, frame, caller);
 }
 
 /* Nobody is ever at another ring of the same epoch. */
@@ -763,10 +790,38 @@ static void on_adopted(struct change *change)
                  "there are two rings of epoch %lu", ring->epoch);
     *digest = machine->seat.digest;
     network->adopted++;
+    floor_follow(&machine->floor);
     if (ring->epoch <= network->ring->epoch)
         return;
     ring_free(network->ring);
     network->ring = ring_share(ring);
+}
+
+static void on_floor_heard(struct change *change, uint64_t level)
+{
+    floor_learn(&OWNER(change, struct machine, change)->floor, level);
+}
+
+static void on_compared(struct anti_entropy *entropy, uint64_t peer,
+                        uint64_t began_ms)
+{
+    floor_compared(&OWNER(entropy, struct machine, entropy)->floor, peer,
+                   began_ms);
+}
+
+static void start_floor(struct machine *machine)
+{
+    struct floor *floor = &machine->floor;
+
+    floor->seat = &machine->seat;
+    floor->tick_ms = 50;
+    floor->timeout_ms = 400;
+    floor->grace_ms = GRACE_MS;
+    floor->interval_ms = 200;
+    if (floor_start(floor, blob_view(kept_of(
+                               machine, VIEW_LITERAL(FLOOR_NAME)))) != KIST_OK)
+        abort();
+    machine->entropy.compared = on_compared;
 }
 
 static void start_change(struct machine *machine)
@@ -781,6 +836,7 @@ static void start_change(struct machine *machine)
     change->timeout_ms = 400;
     change->bytes_per_s = 4000;
     change->adopted = on_adopted;
+    change->floor_heard = on_floor_heard;
     if (change_start(change,
                      blob_view(kept_of(machine, VIEW_LITERAL(CHANGE_NAME))),
                      blob_view(kept_of(machine, VIEW_LITERAL(DECREE_NAME))),
@@ -800,6 +856,7 @@ void machine_start(struct machine *machine)
     machine->seat.differs = on_differs;
     machine->seat.on_ring = on_ring;
     start_change(machine);
+    start_floor(machine);
     machine->entropy.seat = &machine->seat; /* Its counts go on. */
     machine->entropy.period_ms = ROUND_MS;
     machine->entropy.timeout_ms = 400;

@@ -14,6 +14,7 @@
 
 #include "replication/anti_entropy.h"
 #include "replication/change.h"
+#include "replication/floor.h"
 #include "replication/hints.h"
 #include "tests/simulator/world.h"
 
@@ -52,6 +53,7 @@ struct machine {
     struct anti_entropy entropy;
     struct hints hints;
     struct change change;
+    struct floor floor;
     struct network *network;
     unsigned number;
     char name[8];    /* Of the member it is; another one once it was wiped. */
@@ -73,6 +75,8 @@ struct machine {
     struct alarm *alarms;   /* Timers that are set. */
 };
 
+#define GRACE_MS 1000 /* Deletions stay for at least so long. */
+
 /* A round of comparisons with all peers takes about so long. */
 #define ROUND_MS 500
 
@@ -89,6 +93,8 @@ struct network {
     struct bucket_secret secret;
     unsigned delivered, lost, crashes; /* Proof that faults had an effect. */
     unsigned adopted;                  /* Rings, by machines. */
+    unsigned purged;                   /* Records. */
+    struct version floor; /* The highest that anybody has purged to. */
 };
 
 /*

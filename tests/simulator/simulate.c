@@ -28,7 +28,7 @@ struct totals {
     uint64_t superseded, refused, reads, reads_failed, repaired, compared,
         hinted, listings;
     uint64_t crashes, delivered, lost;
-    uint64_t changing, asked, aborts, wipes, adopted, fetched;
+    uint64_t changing, asked, aborts, wipes, adopted, fetched, purged;
 };
 
 /* What goes wrong, and when. */
@@ -194,6 +194,7 @@ static void count(struct totals *totals, const struct clients *clients)
     totals->crashes += clients->network->crashes;
     totals->delivered += clients->network->delivered;
     totals->lost += clients->network->lost;
+    totals->purged += clients->network->purged;
     for (unsigned i = 0; i < clients->network->count; i++) {
         struct machine *machine = &clients->network->machines[i];
 
@@ -280,6 +281,7 @@ static void report(const struct totals *totals, uint64_t seeds)
         {"disks lost", totals->wipes},
         {"rings gone on to", totals->adopted},
         {"records fetched by new owners", totals->fetched},
+        {"deletions purged", totals->purged},
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
@@ -296,7 +298,7 @@ static bool is_void(const struct totals *totals, uint64_t seeds)
            totals->hinted < 2 * seeds || totals->asked < totals->changing ||
            totals->adopted < 4 * totals->changing ||
            totals->wipes < totals->changing / 4 ||
-           totals->fetched < totals->changing;
+           totals->fetched < totals->changing || totals->purged < seeds;
 }
 
 int main(int argc, char **argv)
