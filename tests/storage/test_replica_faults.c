@@ -211,6 +211,56 @@ Test(replica_faults, a_batch_from_before_a_reopen_is_refused)
     node_stop(&node);
 }
 
+/* Without memory. */
+
+/* False: it made fewer than nth allocations. */
+static bool fail_allocation(unsigned nth, enum fault_life life,
+                            uint64_t *random)
+{
+    struct batch batch;
+    const char *wrong;
+    bool fired;
+
+    /* A commit of its own has no memory left over from batches before. */
+    commit_close(node.commit);
+    commit_lane_close(node.lane);
+    loop_close(node.loop);
+    node_open_commit(&node);
+    make_batch(&batch, random);
+    batch.writes[0].kind = WRITE_DROP; /* Then something has to change. */
+    batch.writes[1].kind = WRITE_APPLY;
+    batch.writes[1].key = batch.writes[0].key;
+    fault_arm(FAULT_ALLOCATION, nth, life, ENOMEM);
+    node_turn(&node, (struct commit_group *const[]){&batch.group}, 1);
+    fired = fault_disarm();
+    for (unsigned i = 0; i < TURN; i++) {
+        enum kist_status status = batch.writes[i].status;
+
+        cr_assert(
+            status == KIST_OK || status == KIST_NO_MEMORY ||
+            (status == KIST_NOT_FOUND && batch.writes[i].kind != WRITE_APPLY));
+    }
+    wrong = replica_check(node.store, CLUSTER);
+    cr_assert(wrong == NULL, "allocation %u: %s", nth,
+              wrong == NULL ? "" : wrong);
+    return fired;
+}
+
+Test(replica_faults, sums_are_right_when_memory_runs_out)
+{
+    uint64_t random = 1;
+    unsigned nth = 0;
+
+    node_start(&node);
+    while (fail_allocation(nth, FAULT_ONCE, &random))
+        nth++;
+    cr_assert(gt(uint, nth, 3));
+    for (nth = 0; fail_allocation(nth, FAULT_LASTING, &random); nth++)
+        ;
+    cr_assert(gt(uint, nth, 3));
+    node_stop(&node);
+}
+
 /* Being killed. */
 
 static _Noreturn void write_on(void)
