@@ -1,4 +1,5 @@
 #include "base/owner.h"
+#include "replication/quorum_read.h"
 #include "replication/quorum_write.h"
 #include "tests/simulator/machine.h"
 
@@ -316,4 +317,88 @@ Test(change, a_source_waits_for_what_it_stores_by_the_ring_before)
     cr_expect_eq(ask_sums(seat, machine(4)->env.self), FRAME_BUSY);
     seat_end_storing(seat, epoch);
     cr_expect_eq(ask_sums(seat, machine(4)->env.self), FRAME_OK);
+}
+
+struct lookup {
+    struct quorum_read read;
+    unsigned ended;
+    struct version found;
+};
+
+static void on_read(struct quorum_read *read)
+{
+    if (read->found)
+        OWNER(read, struct lookup, read)->found = read->record.version;
+}
+
+static void on_read_ended(struct quorum_read *read)
+{
+    OWNER(read, struct lookup, read)->ended++;
+}
+
+static void cut_off(unsigned a, unsigned b)
+{
+    for (unsigned i = 0; i < network.count; i++)
+        for (unsigned j = 0; j < network.count; j++)
+            network.blocked[i][j] = (i == a || i == b) != (j == a || j == b);
+}
+
+static bool has_fetched_all(const struct machine *machine)
+{
+    const struct transfer *transfer = &machine->change.transfer;
+
+    return transfer->total > 0 && transfer->done == transfer->total;
+}
+
+/* Two of three owners of before are still at the pending ring. */
+Test(change, a_read_by_the_ring_before_misses_nothing_that_was_written_since)
+{
+    struct run run = {.write = {.key = VIEW_LITERAL("ada"),
+                                .record.value = VIEW_LITERAL("new"),
+                                .sync = ENGINE_SYNC,
+                                .n = 3,
+                                .w = 2,
+                                .timeout_ms = 400,
+                                .answered = on_answered,
+                                .ended = on_ended}};
+    struct lookup lookup = {.read = {.key = VIEW_LITERAL("ada"),
+                                     .n = 3,
+                                     .r = 2,
+                                     .w = 2,
+                                     .timeout_ms = 400,
+                                     .hedge_ms = 20,
+                                     .answered = on_read,
+                                     .ended = on_read_ended}};
+    struct ring_change change;
+    struct ring_member joining;
+    const uint16_t *owners;
+    unsigned gone, left, stays;
+
+    network_clear(&network);
+    network_init(&network, &world, 5, 1, 3);
+    network.weather = (struct weather){.delay_us = 500, .sync_us = 500};
+    owners = ring_owners_of(network.first,
+                            ring_partition_of(network.first, run.write.key));
+    gone = (unsigned)network.first->members[owners[0]].address.data[0] - 'a';
+    left = (unsigned)network.first->members[owners[1]].address.data[0] - 'a';
+    stays = (unsigned)network.first->members[owners[2]].address.data[0] - 'a';
+    joining = member_of(5);
+    change = (struct ring_change){&joining, view_of(machine(gone)->name)};
+
+    cr_assert_eq(change_plan(&machine(stays)->change, &change), KIST_OK);
+    while (!has_fetched_all(machine(5)))
+        wait_ms(1);
+    cut_off(gone, left);
+    wait_ms(2000);
+    cr_assert(eq(u64, machine(stays)->seat.ring->epoch, 3));
+    cr_assert(eq(u64, machine(left)->seat.ring->epoch, 2));
+
+    cr_assert_eq(quorum_write_start(&run.write, &machine(stays)->seat),
+                 KIST_OK);
+    cr_assert_eq(quorum_read_start(&lookup.read, &machine(gone)->seat),
+                 KIST_OK);
+    wait_ms(1000);
+    cr_expect_eq(run.write.outcome, QUORUM_WRITE_DONE);
+    cr_expect(eq(uint, lookup.ended, 1));
+    cr_expect_eq(lookup.read.outcome, QUORUM_READ_TOO_FEW);
 }
