@@ -62,6 +62,29 @@ static void read_items(struct view body)
         assert(is_within(key, body));
 }
 
+/* About rings and floors. */
+static void read_ring_items(struct view body)
+{
+    struct frame_floor floor;
+    struct frame_ballot ballot;
+    struct frame_promise promise;
+    enum frame_floor_said said;
+    struct view rest, ring;
+
+    for (rest = body; frame_next_ring(&rest, &ring) == KIST_OK;)
+        assert(is_within(ring, body));
+    for (rest = body; frame_next_prepare(&rest, &ballot) == KIST_OK;)
+        assert(is_within(rest, body));
+    for (rest = body; frame_next_accept(&rest, &ballot, &ring) == KIST_OK;)
+        assert(is_within(ring, body));
+    for (rest = body; frame_next_promise(&rest, &promise) == KIST_OK;)
+        assert(is_within(promise.ring, body));
+    for (rest = body; frame_next_floor(&rest, &floor) == KIST_OK;)
+        assert(floor.step <= FRAME_FLOOR_PURGE);
+    for (rest = body; frame_next_floor_said(&rest, &said) == KIST_OK;)
+        assert(said <= FRAME_FLOOR_LOST);
+}
+
 static void try(struct view bytes)
 {
     struct frame frame;
@@ -70,6 +93,7 @@ static void try(struct view bytes)
         return;
     assert(frame.items <= FRAME_ITEMS_MAX && is_within(frame.body, bytes));
     read_items(frame.body);
+    read_ring_items(frame.body);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -79,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     try(bytes);
     read_items(bytes);
+    read_ring_items(bytes);
     if (size < CHECKSUM_SIZE)
         return 0;
     bytes.size -= CHECKSUM_SIZE;
