@@ -28,7 +28,9 @@ enum write_kind {
      * group's sync says, and version is its version; unchanged: it was here
      * before. Condition and edit are not looked at. KIST_NOT_FOUND: the file
      * of a large value is not here; bring it first (large_finish_as()).
-     * KIST_CONFLICT: it is below the floor, and not here.
+     * KIST_CONFLICT: it is below the floor, and not here. A record that cannot
+     * be read any more is replaced by a copy, or by a newer one; an older one
+     * is KIST_CORRUPT.
      */
     WRITE_APPLY,
 
@@ -100,8 +102,9 @@ struct write {
     bool created;            /* The key had no value before. */
     uint64_t expiry_ms;      /* Of the new record. */
 
-    /* The commit's own: decided on what a write before it in the batch did. */
-    bool on_pending;
+    /* The commit's own. */
+    bool on_pending;    /* Decided on what a write before it did. */
+    bool is_unreadable; /* What is there: the index says which one it is. */
 };
 
 /*

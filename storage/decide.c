@@ -4,6 +4,7 @@
 #include "storage/large_entry.h"
 #include "storage/merge.h"
 #include "storage/outcome.h"
+#include "storage/replica_list.h"
 #include "storage/replica_meta.h"
 
 #include <assert.h>
@@ -159,6 +160,20 @@ static bool is_below_floor(const struct decision *decision,
     return version_compare(write->next.version, floor) < 0;
 }
 
+/* Of the record that cannot be read. */
+static bool is_copy(const struct write *write, const struct record *old)
+{
+    return write->is_unreadable &&
+           version_equal(old->version, write->next.version);
+}
+
+static bool stays(const struct write *write, const struct record *old)
+{
+    if (old == NULL || is_copy(write, old))
+        return false;
+    return merge_compare(old, &write->next) >= 0;
+}
+
 static enum kist_status apply(struct decision *decision, struct write *write,
                               const struct record *old)
 {
@@ -168,11 +183,12 @@ static enum kist_status apply(struct decision *decision, struct write *write,
 
     assert(decision_is_replicated(decision));
     write->unchanged = false;
-    if (old != NULL && merge_compare(old, next) >= 0) {
+    if (stays(write, old)) {
         give_up_file(decision, old, next);
-        return keep_old(decision, write, old);
+        return write->is_unreadable ? KIST_CORRUPT
+                                    : keep_old(decision, write, old);
     }
-    if (is_below_floor(decision, write)) {
+    if (is_below_floor(decision, write) && !is_copy(write, old)) {
         give_up_file(decision, old, next);
         return KIST_CONFLICT;
     }
@@ -295,6 +311,32 @@ static enum kist_status decide_beside(struct decision *decision,
     return status;
 }
 
+/*
+ * In a cluster a record that cannot be read can be had again. What is not its
+ * value is in the index, so it can be taken out of all that is kept beside it,
+ * but for the entry of a file.
+ */
+static enum kist_status find_in_index(struct decision *decision,
+                                      struct write *write,
+                                      struct record *out_record)
+{
+    struct replica_entry entry;
+    enum kist_status status = KIST_CORRUPT;
+
+    if (write->kind == WRITE_APPLY || write->kind == WRITE_PURGE ||
+        write->kind == WRITE_DROP)
+        status = replica_list_find(decision->store, write->key, &entry);
+    if (status != KIST_OK)
+        return KIST_CORRUPT;
+    write->is_unreadable = true;
+    *out_record = (struct record){
+        .version = entry.version,
+        .tombstone = entry.tombstone,
+        .expiry_ms = entry.expiry_ms,
+    };
+    return KIST_OK;
+}
+
 static void decide_write(struct decision *decision, struct write *write)
 {
     struct item item = {0};
@@ -308,7 +350,10 @@ static void decide_write(struct decision *decision, struct write *write)
         write->status = decide_beside(decision, write);
         return;
     }
+    write->is_unreadable = false;
     write->status = find_current(decision, write, &item);
+    if (write->status == KIST_CORRUPT)
+        write->status = find_in_index(decision, write, &item.record);
     if (write->status == KIST_OK) {
         old = &item.record;
         decision->work += old->value.size;

@@ -70,6 +70,29 @@ enum kist_status replica_list(struct store *store, struct key_hash_range range,
     return status;
 }
 
+enum kist_status replica_list_find(struct store *store, struct view key,
+                                   struct replica_entry *out_entry)
+{
+    struct blob place = BLOB_EMPTY, value = BLOB_EMPTY;
+    struct engine *engine = store_borrow_engine(store);
+    enum kist_status status = KIST_NO_MEMORY;
+
+    if (engine == NULL)
+        return KIST_READ_ONLY;
+    blob_append_byte(&place, REPLICA_INDEX_SPACE);
+    replica_index_place(key, &place);
+    if (!place.failed)
+        status = engine->ops->get(engine, blob_view(&place), &value);
+    store_return_engine(store);
+    if (status == KIST_OK)
+        status = replica_index_decode(view_from(blob_view(&place), 1),
+                                      blob_view(&value), out_entry);
+    out_entry->key = key;
+    blob_free(&place);
+    blob_free(&value);
+    return status;
+}
+
 /* Whole records. */
 
 enum kist_status replica_scan_init(struct replica_scan *scan,

@@ -37,6 +37,14 @@ replica_list(struct store *store, struct key_hash_range range,
              struct view after, const struct replica_visitor *visitor);
 
 /*
+ * The entry of one key, which it borrows. KIST_NOT_FOUND: there is none. Else
+ * as above. Blocks.
+ */
+KIST_CHECKED enum kist_status
+replica_list_find(struct store *store, struct view key,
+                  struct replica_entry *out_entry);
+
+/*
  * Whole records in the same order, in slices. A scan remembers no more than
  * the last key, so it holds nothing between slices, and sees each record that
  * existed throughout exactly once, as it is when its turn comes.
