@@ -442,6 +442,7 @@ void change_receive(struct change *change, const struct frame *frame,
     case FRAME_LIST:
     case FRAME_SCAN:
     case FRAME_FLOOR:
+    case FRAME_BEAT:
         assert(false); /* Not about rings. */
     }
 }

@@ -42,7 +42,7 @@ enum env_outcome {
  * when timeout_ms are over. The call and its message are kept until then.
  */
 struct env_call {
-    uint64_t to; /* A member's incarnation. */
+    uint64_t to; /* A member's incarnation; 0: whoever is there. */
     struct view address;
     struct view message;
     uint64_t timeout_ms;
@@ -86,13 +86,17 @@ struct env_lease {
 };
 
 /*
- * A few bytes that the node finds again at its next start, in place of what
- * had their name before. Kept, name and bytes too, until done. After another
- * status than KIST_OK either may be found.
+ * Something small that the node must not forget, under a name: its ring, what
+ * it promised. Replaces what was kept under that name; after a crash there is
+ * the one or the other, whole. Kept, bytes too, until done.
+ *
+ * In a store: a key of its own space, name behind it, in a batch of its own
+ * that is synced before done; in the order of the calls.
  */
 struct env_keep {
-    struct view name;
+    struct view name; /* Plain ASCII, short. */
     struct view bytes;
+    /* KIST_OK: durable. KIST_UNKNOWN: it may be found later. Else it is not. */
     void (*done)(struct env_keep *keep, enum kist_status status);
     void *own; /* The env's. */
 };
@@ -144,8 +148,8 @@ struct env_scan {
 };
 
 struct env_ops {
-    uint64_t (*wall_ms)(struct env *env);
-    uint64_t (*mono_ms)(struct env *env);
+    uint64_t (*wall_ms)(struct env *env); /* Any thread, */
+    uint64_t (*mono_ms)(struct env *env); /* these two. */
     uint64_t (*random)(struct env *env);
 
     void (*timer_set)(struct env *env, struct env_timer *timer,
@@ -177,6 +181,14 @@ struct env_ops {
     void (*scan)(struct env *env, struct env_scan *scan);
     /* In order with each other and with apply, and durable when done. */
     void (*keep)(struct env *env, struct env_keep *keep);
+    /* Append what is kept under a name, durable. KIST_NOT_FOUND. May block:
+     * for the time before a node answers anybody. */
+    enum kist_status (*kept)(struct env *env, struct view name,
+                             struct blob *out);
+
+    /* Whether the store takes writes now. */
+    enum store_state (*state)(struct env *env);
+
     void (*drop)(struct env *env, struct env_drop *drop);
 };
 

@@ -435,7 +435,8 @@ static void begin(struct floor *floor)
     uint64_t now_ms = env_of(floor)->ops->wall_ms(env_of(floor));
     uint64_t level;
 
-    if (now_ms <= floor->grace_ms)
+    /* A floor from a clock that is ahead would keep new writes out. */
+    if (now_ms <= floor->grace_ms || timekeeper_is_fenced(&floor->seat->clock))
         return;
     level = (now_ms - floor->grace_ms) << 16;
     if (level < floor->levels.floor + (floor->interval_ms << 16))

@@ -1,5 +1,7 @@
 #include "replication/frame.h"
 
+#include "replication/ring.h"
+
 #include <assert.h>
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -56,6 +58,7 @@ static bool is_kind(unsigned kind)
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_BEAT:
     case FRAME_RING:
     case FRAME_ADOPT:
     case FRAME_PREPARE:
@@ -181,6 +184,17 @@ void frame_add_entry(const struct frame_entry *entry, struct blob *out)
     frame_add_fetch(entry->key, out);
     blob_append_u64(out, entry->version.hlc);
     blob_append_u64(out, entry->version.incarnation);
+}
+
+void frame_add_beat(const struct frame_beat *beat, struct blob *out)
+{
+    assert(beat->name.size <= RING_NAME_MAX);
+    blob_append_byte(out, (char)beat->store);
+    blob_append_byte(out, beat->clock_is_good);
+    blob_append_u64(out, beat->plan);
+    blob_append_u64(out, beat->vote);
+    blob_append_byte(out, (char)beat->name.size);
+    blob_append(out, beat->name);
 }
 
 void frame_add_ring(struct view ring, struct blob *out)
@@ -393,6 +407,7 @@ enum kist_status frame_next_answers(enum frame_kind kind, struct view *body,
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_BEAT:
     case FRAME_RING:
     case FRAME_ADOPT:
     case FRAME_PREPARE:
@@ -402,6 +417,25 @@ enum kist_status frame_next_answers(enum frame_kind kind, struct view *body,
         break;
     }
     return KIST_INVALID;
+}
+
+enum kist_status frame_next_beat(struct view *body, struct frame_beat *out_beat)
+{
+    struct view head, name;
+
+    if (!take(body, 19, &head) || (unsigned char)head.data[0] > STORE_DOWN ||
+        (unsigned char)head.data[1] > 1 || head.data[18] == 0 ||
+        (unsigned char)head.data[18] > RING_NAME_MAX ||
+        !take(body, (unsigned char)head.data[18], &name))
+        return KIST_CORRUPT;
+    *out_beat = (struct frame_beat){
+        .name = name,
+        .store = (enum store_state)head.data[0],
+        .clock_is_good = head.data[1] == 1,
+        .plan = read_u64(head.data + 2),
+        .vote = read_u64(head.data + 10),
+    };
+    return KIST_OK;
 }
 
 enum kist_status frame_next_ring(struct view *body, struct view *out_ring)

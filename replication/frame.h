@@ -24,6 +24,9 @@
  *   list            partition (4) leaf (2) key size (2) key to go on behind
  *   listed          an entry each: key size (2) key version (16)
  *   scan            one item, and pages as answers: replication/scan_page.h
+ *   beat, and its answer
+ *                   store (1) clock is good (1) plan (8) vote (8)
+ *                   name size (1) name
  *   ring            no items; the answer as adopt
  *   adopt           ring size (4) ring
  *   prepare         round (8) proposer (8)
@@ -50,6 +53,7 @@ enum frame_kind {
     FRAME_FETCH = 2,
     FRAME_SUMS = 3,
     FRAME_LIST = 4, /* One item; the answer has one for each entry. */
+    FRAME_BEAT = 5, /* Whoever the sender is, and whatever its ring. */
     FRAME_SCAN = 8, /* One item; the answer has one for each record. */
 
     /* About rings (replication/change.h). The first two: of any epoch. */
@@ -142,6 +146,17 @@ struct frame_entry {
 
 void frame_add_entry(const struct frame_entry *entry, struct blob *out);
 
+/* What a node says of itself, twice a second (replication/members.h). */
+struct frame_beat {
+    struct view name;
+    enum store_state store;
+    bool clock_is_good; /* It stamps versions. */
+    uint64_t plan;      /* What it would found a cluster of; 0: nothing. */
+    uint64_t vote;      /* The first ring that it stands for; 0: none yet. */
+};
+
+void frame_add_beat(const struct frame_beat *beat, struct blob *out);
+
 /* Rings, as their bytes (replication/ring_bytes.h). */
 struct frame_ballot {
     uint64_t round; /* 0: none. */
@@ -213,6 +228,8 @@ KIST_CHECKED enum kist_status frame_next_list(struct view *body,
                                               struct view *out_after);
 KIST_CHECKED enum kist_status frame_next_entry(struct view *body,
                                                struct frame_entry *out_entry);
+KIST_CHECKED enum kist_status frame_next_beat(struct view *body,
+                                              struct frame_beat *out_beat);
 KIST_CHECKED enum kist_status frame_next_ring(struct view *body,
                                               struct view *out_ring);
 KIST_CHECKED enum kist_status

@@ -21,6 +21,7 @@ static enum outbox_lane lane_of(const struct env_call *call)
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_BEAT:
     case FRAME_RING:
     case FRAME_ADOPT:
     case FRAME_PREPARE:

@@ -28,6 +28,7 @@ static unsigned most_items(enum frame_kind kind)
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+    case FRAME_BEAT:
     case FRAME_RING:
     case FRAME_ADOPT:
     case FRAME_PREPARE:

@@ -61,7 +61,7 @@ static unsigned alive_in(const struct quorum_write *write, enum ring_row row)
 
     for (unsigned i = 0; i < write->vote_count; i++)
         alive += (write->votes[i].rows & row) != 0 &&
-                 seat_expects(write->seat, write->votes[i].voter);
+                 seat_expects_write(write->seat, write->votes[i].voter);
     return alive;
 }
 
@@ -360,6 +360,16 @@ static enum kist_status check(const struct quorum_write *write)
     return KIST_OK;
 }
 
+/* A version of its own, or the one that it brings. */
+static enum kist_status date(struct quorum_write *write)
+{
+    struct timekeeper *clock = &write->seat->clock;
+
+    if (version_is_none(write->record.version))
+        return timekeeper_stamp(clock, &write->record.version);
+    return timekeeper_admit(clock, write->record.version);
+}
+
 static enum kist_status prepare(struct quorum_write *write)
 {
     bool planned = plan(write);
@@ -368,9 +378,7 @@ static enum kist_status prepare(struct quorum_write *write)
     if (alive_in(write, RING_NOW) < write->w ||
         alive_in(write, RING_NEXT) < write->w)
         return KIST_BUSY;
-    if (!version_is_none(write->record.version))
-        return KIST_OK;
-    return timekeeper_stamp(&write->seat->clock, &write->record.version);
+    return date(write);
 }
 
 static enum kist_status begin(struct quorum_write *write)

@@ -63,7 +63,11 @@ static enum frame_status judge(const struct seat *seat,
         return FRAME_BAD;
     if (frame->kind == FRAME_RING || frame->kind == FRAME_ADOPT)
         return frame->to == seat->env->self ? FRAME_OK : FRAME_NOT_ME;
-    if (frame->cluster != seat->ring->cluster || frame->to != seat->env->self)
+    if (frame->to != seat->env->self)
+        return FRAME_NOT_ME;
+    if (seat->ring == NULL)
+        return FRAME_FUTURE_RING;
+    if (frame->cluster != seat->ring->cluster)
         return FRAME_NOT_ME;
     if (frame->epoch < seat->ring->epoch)
         return FRAME_STALE_RING;
@@ -387,6 +391,9 @@ void replica_receive(struct seat *seat, struct view message,
         break;
     case FRAME_SCAN:
         scan(seat, message, &frame, caller);
+        break;
+    case FRAME_BEAT: /* For members_receive(). */
+        replica_refuse(seat, &frame, FRAME_BAD, caller);
         break;
     case FRAME_RING:
     case FRAME_ADOPT:

@@ -18,9 +18,16 @@ bool seat_expects(const struct seat *seat, uint64_t incarnation)
     return seat->is_alive == NULL || seat->is_alive(seat->ctx, incarnation);
 }
 
+bool seat_expects_write(const struct seat *seat, uint64_t incarnation)
+{
+    return seat->takes_writes == NULL ||
+           seat->takes_writes(seat->ctx, incarnation);
+}
+
 void seat_notice(const struct seat *seat, const struct frame *frame)
 {
-    if (seat->differs != NULL && frame->cluster == seat->ring->cluster &&
+    if (seat->differs != NULL && seat->ring != NULL &&
+        frame->cluster == seat->ring->cluster &&
         frame->epoch != seat->ring->epoch)
         seat->differs(seat->ctx, frame->from, frame->epoch);
 }
@@ -48,13 +55,17 @@ bool seat_is_drained(const struct seat *seat)
 struct frame seat_head(const struct seat *seat, enum frame_kind kind,
                        uint64_t to)
 {
-    return (struct frame){
+    struct frame head = {
         .kind = kind,
-        .cluster = seat->ring->cluster,
-        .epoch = seat->ring->epoch,
-        .digest = seat->digest,
         .from = seat->env->self,
         .to = to,
         .wall_ms = seat->env->ops->wall_ms(seat->env),
     };
+
+    if (seat->ring != NULL) {
+        head.cluster = seat->ring->cluster;
+        head.epoch = seat->ring->epoch;
+        head.digest = seat->digest;
+    }
+    return head;
 }

@@ -22,9 +22,10 @@ struct replica_caller;
 struct seat {
     struct env *env; /* Kept. */
     struct timekeeper clock;
-    const struct ring *ring; /* A share of it; seat_adopt() sets it. */
-    uint64_t digest;         /* Of the ring's bytes. */
-    bool is_member;          /* Of the ring: who is not, coordinates nothing. */
+    /* A share of it; seat_adopt() sets it. NULL: none yet, nothing is begun. */
+    const struct ring *ring;
+    uint64_t digest; /* Of the ring's bytes. */
+    bool is_member;  /* Of the ring: who is not, coordinates nothing. */
 
     /*
      * Nothing of a client is taken in below the fence, nor anything that is
@@ -38,8 +39,12 @@ struct seat {
     unsigned storing_before;
 
     void *ctx;
-    /* Whether a member may be expected to answer. NULL: all may. */
+    /*
+     * Whether a member may be expected to answer, and whether it may be
+     * expected to take a write. NULL: all may.
+     */
     bool (*is_alive)(void *ctx, uint64_t incarnation);
+    bool (*takes_writes)(void *ctx, uint64_t incarnation);
     /*
      * A write is over, and this owner has not said that it has it. The bytes
      * are borrowed. NULL: nobody wants to know.
@@ -63,6 +68,7 @@ struct seat {
 void seat_adopt(struct seat *seat, const struct ring *ring, uint64_t digest);
 
 bool seat_expects(const struct seat *seat, uint64_t incarnation);
+bool seat_expects_write(const struct seat *seat, uint64_t incarnation);
 
 /* What a frame says about its sender's ring is passed on, if it differs. */
 void seat_notice(const struct seat *seat, const struct frame *frame);

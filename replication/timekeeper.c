@@ -2,7 +2,16 @@
 
 #include "base/owner.h"
 
-#define TICK_MS (HLC_LEASE_MS / 3)
+enum {
+    TICK_MS = HLC_LEASE_MS / 12,
+
+    /*
+     * Versions that are ahead of the wall clock, as they are after a restart,
+     * go on by 1/65536 ms each. So a little is enough for them, and a node that
+     * crashes every second does not get ahead by a lease each time.
+     */
+    LEAD_MS = 100,
+};
 
 static uint64_t wall_ms(struct timekeeper *keeper)
 {
@@ -18,16 +27,33 @@ static void renewed(struct env_lease *lease, enum kist_status status)
         hlc_lease_written(keeper->hlc, lease->lease_ms);
 }
 
-/* From the later of wall clock and stamps: either may be ahead. */
+bool timekeeper_is_fenced(const struct timekeeper *keeper)
+{
+    struct env *env = keeper->env;
+
+    return keeper->fence != NULL &&
+           !fence_is_open(keeper->fence, env->ops->wall_ms(env),
+                          env->ops->mono_ms(env));
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When a third of it is used up, or half of the little that is ahead. */
 static void renew(struct timekeeper *keeper)
 {
     uint64_t now_ms = wall_ms(keeper);
-    uint64_t from_ms = now_ms + hlc_ahead_ms(keeper->hlc, now_ms);
+    uint64_t last_ms = now_ms + hlc_ahead_ms(keeper->hlc, now_ms);
+    uint64_t needed_ms =
+        later(now_ms + HLC_LEASE_MS * 2 / 3, last_ms + LEAD_MS / 2);
 
-    if (keeper->renewing || from_ms + HLC_LEASE_MS <= hlc_lease_ms(keeper->hlc))
+    if (keeper->renewing || timekeeper_is_fenced(keeper) ||
+        needed_ms <= hlc_lease_ms(keeper->hlc))
         return;
     keeper->renewing = true;
-    keeper->lease.lease_ms = from_ms + HLC_LEASE_MS;
+    keeper->lease.lease_ms = later(now_ms + HLC_LEASE_MS, last_ms + LEAD_MS);
     keeper->lease.done = renewed;
     keeper->env->ops->lease(keeper->env, &keeper->lease);
 }
@@ -41,11 +67,16 @@ static void on_tick(struct env_timer *timer)
 }
 
 void timekeeper_start(struct timekeeper *keeper, struct env *env,
-                      struct hlc *hlc)
+                      struct hlc *hlc, const struct fence *fence)
 {
-    *keeper = (struct timekeeper){.env = env, .hlc = hlc};
+    *keeper = (struct timekeeper){.env = env, .hlc = hlc, .fence = fence};
     keeper->tick.fire = on_tick;
     env->ops->timer_set(env, &keeper->tick, 0);
+}
+
+void timekeeper_wake(struct timekeeper *keeper)
+{
+    keeper->env->ops->timer_set(keeper->env, &keeper->tick, 0);
 }
 
 void timekeeper_stop(struct timekeeper *keeper)
@@ -56,8 +87,11 @@ void timekeeper_stop(struct timekeeper *keeper)
 enum kist_status timekeeper_stamp(struct timekeeper *keeper,
                                   struct version *out_version)
 {
-    struct version version = hlc_next(keeper->hlc, wall_ms(keeper));
+    struct version version;
 
+    if (timekeeper_is_fenced(keeper))
+        return KIST_BUSY;
+    version = hlc_next(keeper->hlc, wall_ms(keeper));
     if (version_ms(version) >= hlc_lease_ms(keeper->hlc)) {
         renew(keeper);
         return KIST_BUSY;
@@ -66,7 +100,18 @@ enum kist_status timekeeper_stamp(struct timekeeper *keeper,
     return KIST_OK;
 }
 
+enum kist_status timekeeper_admit(struct timekeeper *keeper,
+                                  struct version given)
+{
+    if (timekeeper_is_fenced(keeper))
+        return KIST_BUSY;
+    return timekeeper_observe(keeper, given) ? KIST_OK : KIST_INVALID;
+}
+
 bool timekeeper_observe(struct timekeeper *keeper, struct version seen)
 {
-    return hlc_observe(keeper->hlc, seen, wall_ms(keeper));
+    if (hlc_observe(keeper->hlc, seen, wall_ms(keeper)))
+        return true;
+    counter_add(&keeper->too_far, 1);
+    return false;
 }

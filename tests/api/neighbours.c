@@ -393,7 +393,7 @@ static void start_node(unsigned number, uint64_t digest)
     seat_adopt(&node->seat, ring_share(scene.ring), digest);
     node->seat.is_alive = is_alive;
     hlc_init(&node->hlc, number + 1, 0);
-    timekeeper_start(&node->seat.clock, &node->env, &node->hlc);
+    timekeeper_start(&node->seat.clock, &node->env, &node->hlc, NULL);
 }
 
 static enum kist_status loop_begin(struct api_loop *api_loop)

@@ -3,6 +3,7 @@
  * would ever find: whatever it claims, items are read within it or refused.
  */
 #include "replication/frame.h"
+#include "replication/ring.h"
 #include "replication/scan_page.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -24,6 +25,7 @@ static void read_items(struct view body)
     struct frame_pushed pushed;
     struct frame_entry entry;
     struct frame_push push;
+    struct frame_beat beat;
     struct bucket_sum sum;
     struct record record;
     struct env_part part;
@@ -48,6 +50,9 @@ static void read_items(struct view body)
         assert(is_within(rest, body));
     for (rest = body; frame_next_summed(&rest, &sum) == KIST_OK;)
         assert(is_within(rest, body));
+    for (rest = body; frame_next_beat(&rest, &beat) == KIST_OK;)
+        assert(is_within(beat.name, body) && beat.name.size > 0 &&
+               beat.name.size <= RING_NAME_MAX && beat.store <= STORE_DOWN);
     for (rest = body; frame_next_fetched(&rest, VIEW_LITERAL("ada"), &found,
                                          &record) == KIST_OK;)
         assert(!found || is_within(record.value, body));

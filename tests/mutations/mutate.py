@@ -115,6 +115,28 @@ MUTATIONS = [
      "    go_to(floor, FRAME_FLOOR_FLOOR);\n}"),
     ("clients are not held to the fence", "replication/replica.c",
      "? seat->fence", "? VERSION_NONE"),
+    ("a closed fence is ignored", "replication/timekeeper.c",
+     "return keeper->fence != NULL &&", "return false &&"),
+    ("a jump of the clock is not noticed", "replication/fence.c",
+     "llabs(apart_ms - was_ms) > FENCE_JUMP_MS", "false"),
+    ("a node trusts its clock from the start", "replication/fence.c",
+     "fence->verdict = FENCE_UNCONFIRMED;", "fence->verdict = FENCE_OPEN;"),
+    ("a write from the far future is taken", "replication/replica.c",
+     "return seen || push->source != FRAME_CLIENT;", "return true;"),
+    ("a version from the far future is learnt from", "storage/hlc.c",
+     "version_ms(seen) > wall_ms + HLC_FUTURE_MS", "false"),
+    ("a wiped machine keeps its incarnation", "tests/simulator/machine.c",
+     "    if (machine->network->is_founding)\n"
+     "        machine->env.self = ++machine->network->incarnations;\n"
+     "    else\n"
+     "        name_machine(machine);", "    (void)name_machine;"),
+    ("another incarnation of its name makes a member",
+     "replication/founding.c",
+     ": FOUNDING_STRANGER;", ": FOUNDING_MEMBER;"),
+    ("a stranger is counted on", "replication/members.c",
+     "if (frame->from != peer->line.incarnation)", "if (false)"),
+    ("one vote makes a ring", "replication/founding.c",
+     "if (founding->peers[i].vote != founding->vote)", "if (false)"),
     ("ties go to whoever came first", "storage/merge.c",
      "int result = version_compare(a->version, b->version);",
      "int result = order(a->version.hlc, b->version.hlc);\n\n"
@@ -131,6 +153,17 @@ def plant(root, folder, file, old, new):
     return mutant
 
 
+def sources(root, file, mutant, simulator):
+    """The mutant comes before its library, or takes its place among the
+    simulator's own files."""
+    own = Path("tests/simulator")
+    if Path(file).parent != own:
+        return [mutant, "-Wl,--whole-archive", simulator,
+                "-Wl,--no-whole-archive"]
+    return [mutant, *(other for other in sorted((root / own).glob("*.c"))
+                      if other.name != mutant.name)]
+
+
 def verdict(root, compiler, libraries, folder, mutation):
     _, file, old, new = mutation
     mutant = plant(root, folder, file, old, new)
@@ -139,8 +172,8 @@ def verdict(root, compiler, libraries, folder, mutation):
     program = folder / "simulate"
     built = subprocess.run(
         [*compiler, "-std=c17", "-O1", "-g", "-D_GNU_SOURCE", "-w",
-         f"-I{root}", mutant, "-Wl,--whole-archive", libraries[0],
-         "-Wl,--no-whole-archive", *libraries[1:], "-lleveldb", "-luv",
+         f"-I{root}", *sources(root, file, mutant, libraries[0]),
+         *libraries[1:], "-lleveldb", "-luv",
          "-lxxhash", "-lpthread", "-o", program],
         capture_output=True, text=True)
     if built.returncode != 0:

@@ -20,6 +20,7 @@ static void set_up(void)
     network.weather = (struct weather){.delay_us = 500, .sync_us = 500};
     for (unsigned i = 0; i < network.count; i++)
         anti_entropy_stop(&network.machines[i].entropy);
+    world_run(&world, 10000); /* They have heard of each other. */
 }
 
 static void tear_down(void)

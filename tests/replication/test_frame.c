@@ -143,3 +143,61 @@ Test(frame, a_record_does_not_pass_for_another_keys)
         KIST_CORRUPT);
     blob_free(&bytes);
 }
+
+static const struct frame_beat well = {
+    .name = {"ada", 3},
+    .store = STORE_READ_ONLY,
+    .clock_is_good = true,
+    .plan = 8,
+    .vote = 9,
+};
+
+Test(frame, a_beat_says_what_was_put_into_it)
+{
+    struct blob bytes = BLOB_EMPTY;
+    struct frame_beat got;
+    struct view body, ring;
+
+    frame_add_beat(&well, &bytes);
+    frame_add_ring(VIEW_LITERAL("a ring"), &bytes);
+    body = blob_view(&bytes);
+    cr_assert_eq(frame_next_beat(&body, &got), KIST_OK);
+    cr_expect(view_is(got.name, "ada"));
+    cr_expect(eq(int, got.store, STORE_READ_ONLY));
+    cr_expect(got.clock_is_good);
+    cr_expect(eq(u64, got.plan, 8));
+    cr_expect(eq(u64, got.vote, 9));
+    cr_assert_eq(frame_next_ring(&body, &ring), KIST_OK);
+    cr_expect(view_is(ring, "a ring"));
+    cr_expect(eq(sz, body.size, 0));
+    blob_free(&bytes);
+}
+
+Test(frame, a_beat_that_says_what_cannot_be_is_not_read)
+{
+    static const struct {
+        size_t at;
+        char byte;
+    } lies[] = {{0, STORE_DOWN + 1}, {1, 2}, {18, 0}, {18, 64}, {18, 4}};
+    struct frame_beat got;
+
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        struct blob bytes = BLOB_EMPTY;
+        struct view body;
+
+        frame_add_beat(&well, &bytes);
+        bytes.data[lies[i].at] = lies[i].byte;
+        body = blob_view(&bytes);
+        cr_expect_eq(frame_next_beat(&body, &got), KIST_CORRUPT, "lie %zu", i);
+        blob_free(&bytes);
+    }
+    for (size_t size = 0; size < 22; size++) {
+        struct blob bytes = BLOB_EMPTY;
+        struct view body;
+
+        frame_add_beat(&well, &bytes);
+        body = (struct view){bytes.data, size};
+        cr_expect_eq(frame_next_beat(&body, &got), KIST_CORRUPT);
+        blob_free(&bytes);
+    }
+}

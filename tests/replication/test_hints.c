@@ -21,6 +21,7 @@ static void set_up(void)
     anti_entropy_stop(&there->entropy);
     floor_stop(&here->floor); /* Writes here are older than any. */
     floor_stop(&there->floor);
+    members_stop(&here->members); /* Which would wake them. */
 }
 
 static void tear_down(void)

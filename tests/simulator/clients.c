@@ -118,11 +118,31 @@ static void rest(struct session *session)
 
 /* Writing. */
 
-static void log_write(struct operation *operation)
+static void check_version(struct clients *clients, struct machine *machine,
+                          struct version version)
+{
+    uint64_t now_ms = EPOCH_MS + clients->world->now_us / 1000;
+    struct version *last = &clients->last[machine->number];
+
+    world_expect(clients->world,
+                 version_compare(version, *last) > 0 ||
+                     last->incarnation != version.incarnation,
+                 "version %lx-%lx was given after %lx-%lx", version.hlc,
+                 version.incarnation, last->hlc, last->incarnation);
+    *last = version;
+    world_expect(clients->world,
+                 version_ms(version) < now_ms + AHEAD_MS &&
+                     version_ms(version) + BEHIND_MS > now_ms,
+                 "version %lx-%lx was given %ld ms after its time", version.hlc,
+                 version.incarnation, (long)(now_ms - version_ms(version)));
+}
+
+static void log_write(struct operation *operation, struct machine *machine)
 {
     struct clients *clients = operation->clients;
     struct version version = operation->write.record.version;
 
+    check_version(clients, machine, version);
     for (size_t i = 0; i < clients->logged; i++)
         world_expect(clients->world,
                      !version_equal(clients->log[i].version, version),
@@ -288,7 +308,7 @@ static enum kist_status begin_write(struct operation *operation,
               operation->write.record.tombstone ? " (deletion)" : "",
               operation->write.w, machine->number, kist_status_name(status));
     if (status == KIST_OK)
-        log_write(operation);
+        log_write(operation, machine);
     return status;
 }
 

@@ -14,7 +14,10 @@
  *     newer one, however few copies it asks;
  *   - what is read was written, for this key, with this version, byte for byte,
  *     and not by a write that was said not to have been applied;
- *   - no version is given twice, over crashes and clocks set back.
+ *   - no version is given twice, and none below an earlier one of the same
+ *     machine, over crashes and clocks set back;
+ *   - no version is far from the time at which it was given, whatever some
+ *     machines' clocks say.
  */
 #ifndef KIST_TESTS_SIMULATOR_CLIENTS_H
 #define KIST_TESTS_SIMULATOR_CLIENTS_H
@@ -23,6 +26,13 @@
 
 #define SESSIONS 5
 #define KEYS     6
+
+/*
+ * A version may be ahead by a lease, and some of it more for each crash, by a
+ * jump that is too small to be one, and by what a clock drifts all alone.
+ */
+#define AHEAD_MS  8000
+#define BEHIND_MS 3000
 
 enum fate {
     FATE_OPEN,
@@ -53,6 +63,7 @@ struct clients {
     bool are_tired; /* Begin nothing more. */
     struct session sessions[SESSIONS];
     struct version known[KEYS]; /* What a majority read must not fall behind. */
+    struct version last[MACHINES_MAX]; /* That each machine has given. */
     struct logged *log;
     size_t logged, capacity;
     unsigned busy; /* Operations that are not over. */

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The day the simulation begins on. */
-#define EPOCH_MS UINT64_C(1700000000000)
-
 static void *allocate(size_t size)
 {
     void *memory = calloc(1, size);
@@ -37,9 +34,22 @@ static struct world *world_of(const struct machine *machine)
 static uint64_t wall_ms(struct env *env)
 {
     struct machine *machine = of_env(env);
+    uint64_t now_us = world_of(machine)->now_us;
+    int64_t since_us = (int64_t)(now_us - machine->set_at_us);
 
-    return EPOCH_MS + world_of(machine)->now_us / 1000 +
-           (uint64_t)machine->offset_ms;
+    return EPOCH_MS + now_us / 1000 +
+           (uint64_t)(machine->offset_ms +
+                      since_us * machine->drift_of_10000 / 10000000);
+}
+
+void machine_set_clock(struct machine *machine, int64_t offset_ms,
+                       int64_t drift_of_10000)
+{
+    machine->offset_ms = offset_ms;
+    machine->drift_of_10000 = drift_of_10000;
+    machine->set_at_us = world_of(machine)->now_us;
+    world_say(world_of(machine), "machine %u: its clock is off by %lld ms",
+              machine->number, (long long)offset_ms);
 }
 
 static uint64_t mono_ms(struct env *env)
@@ -281,6 +291,15 @@ static void keep_bytes(struct machine *machine, const struct env_keep *keep)
     blob_append(bytes, keep->bytes);
 }
 
+static enum kist_status kept(struct env *env, struct view name,
+                             struct blob *out)
+{
+    struct blob *bytes = kept_of(of_env(env), name);
+
+    blob_append(out, blob_view(bytes));
+    return bytes->size > 0 ? KIST_OK : KIST_NOT_FOUND;
+}
+
 static bool is_dropped(struct machine *machine, struct cell *cell,
                        const struct env_drop *drop)
 {
@@ -475,6 +494,11 @@ static void drop(struct env *env, struct env_drop *drop)
     write_back(of_env(env), (struct write_back){.drop = drop});
 }
 
+static enum store_state state(struct env *env)
+{
+    return of_env(env)->disk_is_full ? STORE_READ_ONLY : STORE_READ_WRITE;
+}
+
 /* The network. */
 
 /* A call on its way; there until its message and answers are, too. */
@@ -551,6 +575,15 @@ static void send_answer(struct replica_caller *caller, struct view answer)
     arrive(message);
 }
 
+void machine_receive(struct machine *machine, struct view message,
+                     struct replica_caller *caller)
+{
+    if (members_takes(message))
+        members_receive(&machine->members, message, caller);
+    else
+        replica_receive(&machine->seat, message, caller);
+}
+
 static void deliver(struct event *event)
 {
     struct traveller *traveller = OWNER(event, struct traveller, event);
@@ -566,8 +599,7 @@ static void deliver(struct event *event)
     } else {
         to->network->delivered++;
         traveller->caller.send = send_answer;
-        replica_receive(&to->seat, blob_view(&traveller->bytes),
-                        &traveller->caller);
+        machine_receive(to, blob_view(&traveller->bytes), &traveller->caller);
     }
 }
 
@@ -672,6 +704,8 @@ static const struct env_ops ops = {
     .lease = lease,
     .scan = scan,
     .keep = keep,
+    .kept = kept,
+    .state = state,
     .drop = drop,
 };
 
@@ -730,20 +764,28 @@ void machine_crash(struct machine *machine)
     machine->is_dying = true;
     world_cancel(world, &machine->sync);
     timekeeper_stop(&machine->seat.clock);
-    anti_entropy_stop(&machine->entropy);
-    hints_stop(&machine->hints);
-    change_stop(&machine->change);
-    floor_stop(&machine->floor);
+    fence_stop(&machine->fence);
+    members_stop(&machine->members);
+    if (!machine->network->is_founding) {
+        anti_entropy_stop(&machine->entropy);
+        hints_stop(&machine->hints);
+        change_stop(&machine->change);
+        floor_stop(&machine->floor);
+    }
     tear(machine, machine->syncing);
     drain(machine);
-    hints_clear(&machine->hints);
-    change_clear(&machine->change);
-    floor_clear(&machine->floor);
+    members_clear(&machine->members);
+    if (!machine->network->is_founding) {
+        hints_clear(&machine->hints);
+        change_clear(&machine->change);
+        floor_clear(&machine->floor);
+    }
     world_expect(world,
                  machine->seat.storing == 0 && seat_is_drained(&machine->seat),
                  "machine %u still counts what it stores", machine->number);
     ring_free(machine->seat.ring);
     machine->seat.ring = NULL;
+    machine->seat.is_member = false;
     machine->is_dying = false;
     machine->is_up = false;
 }
@@ -753,6 +795,7 @@ static void on_missed(void *ctx, uint64_t incarnation, struct view key,
 {
     struct machine *machine = ctx;
 
+    members_doubt(&machine->members, incarnation);
     if (incarnation != machine->env.self)
         hints_add(&machine->hints, incarnation, key, record);
 }
@@ -791,6 +834,8 @@ static void on_adopted(struct change *change)
     *digest = machine->seat.digest;
     network->adopted++;
     floor_follow(&machine->floor);
+    if (members_follow(&machine->members) != KIST_OK)
+        abort();
     if (ring->epoch <= network->ring->epoch)
         return;
     ring_free(network->ring);
@@ -844,29 +889,136 @@ static void start_change(struct machine *machine)
         abort();
 }
 
-void machine_start(struct machine *machine)
+/* Nobody ever founds another ring. */
+static void on_joined(void *ctx)
 {
-    world_say(world_of(machine), "machine %u starts, its clock %+lld ms",
-              machine->number, (long long)machine->offset_ms);
-    machine->is_up = true;
+    struct machine *machine = ctx;
+    uint64_t *digest = &machine->network->digests[1];
+
+    world_expect(world_of(machine),
+                 *digest == 0 || *digest == machine->seat.digest,
+                 "there are two first rings");
+    *digest = machine->seat.digest;
+}
+
+static void on_returned(void *ctx, uint64_t incarnation)
+{
+    struct machine *machine = ctx;
+
+    hints_wake(&machine->hints, incarnation);
+}
+
+static void on_standing(void *ctx, unsigned number, enum roll_standing from,
+                        enum roll_standing to)
+{
+    struct machine *machine = ctx;
+
+    world_say(world_of(machine), "machine %u: %s was %s and is %s",
+              machine->number, roll_name(&machine->roll, number),
+              roll_standing_name(from), roll_standing_name(to));
+}
+
+static void on_founding(void *ctx, enum founding_state from,
+                        enum founding_state to)
+{
+    struct machine *machine = ctx;
+
+    world_say(world_of(machine), "machine %u was %s and is %s", machine->number,
+              founding_state_name(from), founding_state_name(to));
+}
+
+static void on_fence(void *ctx, enum fence_state from, enum fence_state to)
+{
+    struct machine *machine = ctx;
+
+    world_say(world_of(machine), "machine %u: its fence was %s and is %s",
+              machine->number, fence_state_name(from), fence_state_name(to));
+}
+
+static bool is_alive(void *ctx, uint64_t incarnation)
+{
+    struct machine *machine = ctx;
+
+    return roll_answers(&machine->roll, incarnation);
+}
+
+static bool takes_writes(void *ctx, uint64_t incarnation)
+{
+    struct machine *machine = ctx;
+
+    return roll_takes_writes(&machine->roll, incarnation);
+}
+
+static void start_clock(struct machine *machine)
+{
+    struct fence *fence = &machine->fence;
+
     hlc_init(&machine->hlc, machine->env.self, machine->lease_ms);
-    timekeeper_start(&machine->seat.clock, &machine->env, &machine->hlc);
-    machine->seat.ctx = machine;
-    machine->seat.missed = on_missed;
-    machine->seat.differs = on_differs;
-    machine->seat.on_ring = on_ring;
-    start_change(machine);
-    start_floor(machine);
-    machine->entropy.seat = &machine->seat; /* Its counts go on. */
-    machine->entropy.period_ms = ROUND_MS;
-    machine->entropy.timeout_ms = 400;
-    machine->entropy.settle_ms = 100;
-    anti_entropy_start(&machine->entropy);
+    fence->env = &machine->env; /* Its counts go on. */
+    fence->hlc = &machine->hlc;
+    fence->limit_ms = FENCE_LIMIT_MS;
+    fence->ctx = machine;
+    fence->moved = on_fence;
+    fence_start(fence);
+    timekeeper_start(&machine->seat.clock, &machine->env, &machine->hlc, fence);
+}
+
+static void start_members(struct machine *machine)
+{
+    memset(&machine->roll, 0, sizeof(machine->roll));
+    machine->members = (struct members){
+        .seat = &machine->seat,
+        .fence = &machine->fence,
+        .roll = &machine->roll,
+        .name = view_of(machine->name),
+        .first = machine->network->first,
+        .beat_ms = BEAT_MS,
+        .silence_ms = SILENCE_MS,
+        .ctx = machine,
+        .joined = on_joined,
+        .returned = on_returned,
+        .moved = on_standing,
+        .founded = on_founding,
+    };
+    if (members_start(&machine->members) != KIST_OK)
+        abort();
+}
+
+/* The counts of both go on. */
+static void start_repairs(struct machine *machine)
+{
     machine->hints.seat = &machine->seat;
     machine->hints.limit_bytes = 4000;
     machine->hints.age_ms = 3000;
     machine->hints.timeout_ms = 400;
     machine->hints.retry_ms = 50;
+    machine->entropy.seat = &machine->seat;
+    machine->entropy.period_ms = ROUND_MS;
+    machine->entropy.timeout_ms = 400;
+    machine->entropy.settle_ms = 100;
+    anti_entropy_start(&machine->entropy);
+}
+
+void machine_start(struct machine *machine)
+{
+    struct seat *seat = &machine->seat;
+
+    world_say(world_of(machine), "machine %u starts, its clock %+lld ms",
+              machine->number, (long long)machine->offset_ms);
+    machine->is_up = true;
+    start_clock(machine);
+    seat->ctx = machine;
+    seat->is_alive = is_alive;
+    seat->takes_writes = takes_writes;
+    seat->missed = on_missed;
+    if (!machine->network->is_founding) {
+        seat->differs = on_differs;
+        seat->on_ring = on_ring;
+        start_change(machine);
+        start_floor(machine);
+        start_repairs(machine);
+    }
+    start_members(machine);
 }
 
 /* A number that no machine has had, and a name. */
@@ -900,7 +1052,10 @@ void machine_wipe(struct machine *machine)
     world_say(world_of(machine), "machine %u is wiped", machine->number);
     clear_disk(machine);
     machine->is_founder = false;
-    name_machine(machine);
+    if (machine->network->is_founding)
+        machine->env.self = ++machine->network->incarnations;
+    else
+        name_machine(machine);
 }
 
 static void make_ring(struct network *network, unsigned count, unsigned copies)
@@ -924,12 +1079,13 @@ static void make_ring(struct network *network, unsigned count, unsigned copies)
     network->ring = ring_share(ring);
 }
 
-void network_init(struct network *network, struct world *world, unsigned count,
-                  unsigned spare, unsigned copies)
+static void init(struct network *network, struct world *world, unsigned count,
+                 unsigned spare, unsigned copies)
 {
     memset(network, 0, sizeof(*network));
     network->world = world;
     network->count = count + spare;
+    network->weather = (struct weather){.delay_us = 1000, .sync_us = 1000};
     for (unsigned i = 0; i < network->count; i++) {
         struct machine *machine = &network->machines[i];
 
@@ -942,8 +1098,21 @@ void network_init(struct network *network, struct world *world, unsigned count,
     }
     make_ring(network, count, copies);
     network->secret = bucket_secret_of(network->ring->cluster);
+}
+
+void network_init(struct network *network, struct world *world, unsigned count,
+                  unsigned spare, unsigned copies)
+{
+    init(network, world, count, spare, copies);
     for (unsigned i = 0; i < network->count; i++)
         machine_start(&network->machines[i]);
+}
+
+void network_init_founding(struct network *network, struct world *world,
+                           unsigned count, unsigned copies)
+{
+    init(network, world, count, 0, copies);
+    network->is_founding = true;
 }
 
 /* What still travels ends, its machines being down. */

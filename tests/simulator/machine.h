@@ -16,6 +16,7 @@
 #include "replication/change.h"
 #include "replication/floor.h"
 #include "replication/hints.h"
+#include "replication/members.h"
 #include "tests/simulator/world.h"
 
 #define MACHINES_MAX 8
@@ -50,6 +51,9 @@ struct machine {
     struct env env; /* First: the code under test has this. */
     struct seat seat;
     struct hlc hlc;
+    struct fence fence;
+    struct roll roll;
+    struct members members;
     struct anti_entropy entropy;
     struct hints hints;
     struct change change;
@@ -60,9 +64,12 @@ struct machine {
     char address[2]; /* Its letter. */
     bool is_founder; /* Knows the first ring by itself. */
     bool is_up;
-    bool is_dying;     /* Within a crash. */
-    int64_t offset_ms; /* Of its wall clock. */
+    bool is_dying; /* Within a crash. */
     bool disk_is_full;
+
+    int64_t offset_ms;      /* Of its wall clock, then: */
+    uint64_t set_at_us;     /* Since when it drifts, */
+    int64_t drift_of_10000; /* so much. */
 
     struct cell cells[CELLS_MAX]; /* Durable, and what reads find. */
     uint64_t lease_ms;            /* Durable. */
@@ -76,6 +83,12 @@ struct machine {
 };
 
 #define GRACE_MS 1000 /* Deletions stay for at least so long. */
+/* The day the simulation begins on. */
+#define EPOCH_MS UINT64_C(1700000000000)
+
+/* Turns of beats, and how long a member may say nothing. */
+#define BEAT_MS    200
+#define SILENCE_MS 600
 
 /* A round of comparisons with all peers takes about so long. */
 #define ROUND_MS 500
@@ -84,6 +97,7 @@ struct network {
     struct world *world;
     struct weather weather;
     unsigned count;
+    bool is_founding; /* There is no ring but what the machines found. */
     struct machine machines[MACHINES_MAX];
     bool blocked[MACHINES_MAX][MACHINES_MAX]; /* From, to. */
     const struct ring *ring;      /* A share: the newest of any machine. */
@@ -103,6 +117,13 @@ struct network {
  */
 void network_init(struct network *network, struct world *world, unsigned count,
                   unsigned spare, unsigned copies);
+
+/*
+ * count machines, down, that know of each other and have no ring. They found
+ * one, and that is all they do; who is wiped there keeps its name.
+ */
+void network_init_founding(struct network *network, struct world *world,
+                           unsigned count, unsigned copies);
 void network_clear(struct network *network); /* Crashes what is up. */
 
 void machine_crash(struct machine *machine);
@@ -110,6 +131,14 @@ void machine_start(struct machine *machine);
 
 /* Of one that is down: its disk is empty, and it is another node from then. */
 void machine_wipe(struct machine *machine);
+
+/* A message from anybody. */
+void machine_receive(struct machine *machine, struct view message,
+                     struct replica_caller *caller);
+
+/* Sets its wall clock, which drifts from then on. */
+void machine_set_clock(struct machine *machine, int64_t offset_ms,
+                       int64_t drift_of_10000);
 
 /* NULL: it was wiped since. */
 struct machine *network_find(struct network *network, uint64_t incarnation);

@@ -1,7 +1,8 @@
 /*
  * Whole clusters in one thread, each from one seed: clients at work while
  * messages and answers are lost, doubled and delayed, machines crash, links
- * break in one direction, clocks jump and disks are full.
+ * break in one direction, clocks jump and drift and disks are full or lost.
+ * Every fourth of them has no ring yet, and founds one meanwhile.
  *
  *     simulate [first [seeds]]      quiet; 1,000 seeds from 1 if not said
  *     simulate -v seed              one seed, with its transcript
@@ -11,6 +12,7 @@
 #include "base/owner.h"
 #include "tests/simulator/clients.h"
 #include "tests/simulator/manager.h"
+#include "tests/simulator/nemesis.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +22,9 @@
 #define STORM_US 6000000 /* How long things go wrong. */
 #define READ_US  1000000 /* For the last reads. */
 
+#define FOUNDING_US      1000000
+#define FOUNDING_CALM_US 3000000
+
 /* What is under way ends, timeouts included; then two rounds of comparisons. */
 #define CALM_US (3500000 + 2 * (ROUND_MS * 3 / 2 + 4 * 250) * 1000)
 
@@ -27,121 +32,10 @@ struct totals {
     uint64_t fates[FATE_NOT_APPLIED + 1];
     uint64_t superseded, refused, reads, reads_failed, repaired, compared,
         hinted, listings;
-    uint64_t crashes, delivered, lost;
+    uint64_t crashes, delivered, lost, forged, fenced, jumps;
+    uint64_t foundings, founded; /* Clusters that had no ring, and got one. */
     uint64_t changing, asked, aborts, wipes, adopted, fetched, purged;
 };
-
-/* What goes wrong, and when. */
-struct nemesis {
-    struct network *network;
-    struct event next;
-};
-
-static void break_or_mend_a_link(struct nemesis *nemesis)
-{
-    struct network *network = nemesis->network;
-    uint64_t from = world_below(network->world, network->count);
-    uint64_t to = world_below(network->world, network->count);
-
-    network->blocked[from][to] = from != to && !network->blocked[from][to];
-    world_say(network->world, "link %" PRIu64 " to %" PRIu64 " is %s", from, to,
-              network->blocked[from][to] ? "broken" : "whole");
-}
-
-static void mend_links(struct nemesis *nemesis)
-{
-    memset(nemesis->network->blocked, 0, sizeof(nemesis->network->blocked));
-    world_say(nemesis->network->world, "all links are whole");
-}
-
-static struct machine *victim_of(struct nemesis *nemesis)
-{
-    struct network *network = nemesis->network;
-
-    return &network->machines[world_below(network->world, network->count)];
-}
-
-static void crash_or_start(struct nemesis *nemesis)
-{
-    struct machine *machine = victim_of(nemesis);
-    struct world *world = nemesis->network->world;
-
-    if (machine->is_up) {
-        machine_crash(machine);
-        return;
-    }
-    /* A machine whose battery is empty may wake up long ago. */
-    if (world_chance(world, 2000))
-        machine->offset_ms -= (int64_t)world_below(world, 3600000);
-    machine_start(machine);
-}
-
-/* And with room on their disks. */
-static void start_all(struct nemesis *nemesis)
-{
-    struct network *network = nemesis->network;
-
-    for (unsigned i = 0; i < network->count; i++) {
-        network->machines[i].disk_is_full = false;
-        if (!network->machines[i].is_up)
-            machine_start(&network->machines[i]);
-    }
-}
-
-static void set_clock(struct nemesis *nemesis)
-{
-    struct machine *machine = victim_of(nemesis);
-    struct world *world = nemesis->network->world;
-
-    machine->offset_ms = (int64_t)world_below(world, 8000) - 4000;
-    world_say(world, "machine %u: its clock is off by %lld ms", machine->number,
-              (long long)machine->offset_ms);
-}
-
-static void fill_or_free_disk(struct nemesis *nemesis)
-{
-    struct machine *machine = victim_of(nemesis);
-
-    machine->disk_is_full = !machine->disk_is_full;
-    world_say(nemesis->network->world, "machine %u: its disk is %s",
-              machine->number, machine->disk_is_full ? "full" : "free");
-}
-
-static void strike(struct event *event)
-{
-    static void (*const deeds[])(struct nemesis * nemesis) = {
-        break_or_mend_a_link,
-        break_or_mend_a_link,
-        mend_links,
-        mend_links,
-        crash_or_start,
-        crash_or_start,
-        start_all,
-        start_all,
-        set_clock,
-        fill_or_free_disk,
-    };
-    struct nemesis *nemesis = OWNER(event, struct nemesis, next);
-    struct world *world = nemesis->network->world;
-
-    deeds[world_below(world, sizeof(deeds) / sizeof(deeds[0]))](nemesis);
-    world_plan(world, event, 20000 + world_below(world, 300000));
-}
-
-static void make_weather(struct network *network)
-{
-    struct world *world = network->world;
-
-    network->weather = (struct weather){
-        .lost_messages = (unsigned)world_below(world, 800),
-        .lost_answers = (unsigned)world_below(world, 800),
-        .doubled = (unsigned)world_below(world, 500),
-        .late = (unsigned)world_below(world, 200),
-        .delay_us = 100 + world_below(world, 20000),
-        .sync_us = 100 + world_below(world, 10000),
-        .slow_syncs = (unsigned)world_below(world, 300),
-    };
-}
 
 static void count_changes(struct totals *totals, const struct manager *manager)
 {
@@ -170,17 +64,6 @@ static void end_changes(struct world *world, struct manager *manager)
     world_expect(world, is_healed, "a change of the ring never ends");
 }
 
-/* All faults end; the clocks stay as they are, as they may in life. */
-static void calm(struct nemesis *nemesis)
-{
-    struct network *network = nemesis->network;
-
-    world_cancel(network->world, &nemesis->next);
-    mend_links(nemesis);
-    network->weather = (struct weather){.delay_us = 1000, .sync_us = 1000};
-    start_all(nemesis);
-}
-
 static void count(struct totals *totals, const struct clients *clients)
 {
     for (unsigned i = 0; i <= FATE_NOT_APPLIED; i++)
@@ -191,67 +74,187 @@ static void count(struct totals *totals, const struct clients *clients)
     totals->reads_failed += clients->reads_failed;
     totals->repaired += clients->repaired;
     totals->listings += clients->listings;
-    totals->crashes += clients->network->crashes;
-    totals->delivered += clients->network->delivered;
-    totals->lost += clients->network->lost;
-    totals->purged += clients->network->purged;
-    for (unsigned i = 0; i < clients->network->count; i++) {
-        struct machine *machine = &clients->network->machines[i];
+}
+
+static void count_faults(struct totals *totals, const struct nemesis *nemesis)
+{
+    const struct network *network = nemesis->network;
+
+    totals->crashes += network->crashes;
+    totals->delivered += network->delivered;
+    totals->lost += network->lost;
+    totals->purged += network->purged;
+    totals->wipes += nemesis->wiped;
+    totals->forged += nemesis->forged;
+    for (unsigned i = 0; i < network->count; i++) {
+        const struct machine *machine = &network->machines[i];
 
         totals->compared += counter_read(&machine->entropy.stats.fetched) +
                             counter_read(&machine->entropy.stats.pushed);
         totals->hinted += counter_read(&machine->hints.stats.delivered);
+        totals->fenced += counter_read(&machine->fence.stats.closed);
+        totals->jumps += counter_read(&machine->fence.stats.jumps);
     }
+}
+
+/* Members see those who are there, and nobody who was wiped. */
+static unsigned check_roll(const struct machine *machine)
+{
+    struct network *network = machine->network;
+    const struct ring *ring = machine->seat.ring;
+    unsigned present = 0;
+
+    for (unsigned i = 0; i < ring->member_count; i++) {
+        uint64_t incarnation = ring->members[i].incarnation;
+        bool is_there = network_find(network, incarnation) != NULL;
+
+        present += is_there;
+        world_expect(network->world,
+                     roll_answers(&machine->roll, incarnation) == is_there,
+                     "machine %u: member %lx is %s, and not counted so",
+                     machine->number, incarnation, is_there ? "there" : "gone");
+    }
+    return present;
+}
+
+static void check_members(struct network *network)
+{
+    for (unsigned i = 0; i < network->count; i++) {
+        const struct machine *machine = &network->machines[i];
+        enum fence_state state = fence_state(&machine->fence);
+
+        if (machine->seat.is_member &&
+            2 * check_roll(machine) > machine->seat.ring->member_count)
+            world_expect(network->world, state == FENCE_OPEN,
+                         "machine %u: all is well, and its fence is %s", i,
+                         fence_state_name(state));
+    }
+}
+
+static bool is_right(struct world *world)
+{
+    if (world->is_wrong)
+        printf("seed %" PRIu64 ": %s\n", world->seed, world->fault);
+    world->is_loud = false;
+    return !world->is_wrong;
+}
+
+static void calm(struct nemesis *nemesis, struct clients *clients,
+                 struct manager *manager)
+{
+    struct world *world = nemesis->network->world;
+
+    nemesis_calm(nemesis);
+    clients->are_tired = true;
+    if (manager != NULL)
+        end_changes(world, manager);
+    world_run(world, world->now_us + CALM_US);
+    if (world->is_wrong)
+        return;
+    check_members(nemesis->network);
+    clients_check_copies(clients);
+    clients_read_all(clients);
+    world_run(world, world->now_us + READ_US);
+    clients_check_copies(clients);
+}
+
+/* A cluster that has a ring, at work. */
+static bool run_clients(struct network *network, struct world *world,
+                        struct totals *totals)
+{
+    unsigned founders = 3 + (unsigned)world_below(world, 3);
+    bool is_changing = world_chance(world, 5000);
+    struct nemesis nemesis = {.network = network};
+    struct manager manager = {0};
+    struct clients clients;
+    bool right;
+
+    network_init(network, world, founders, is_changing ? 2 : 0, 3);
+    nemesis.wrong_clocks = is_changing ? 1 : (founders - 1) / 2;
+    nemesis_start(&nemesis);
+    clients_init(&clients, network);
+    if (is_changing)
+        manager_start(&manager, network);
+    world_run(world, STORM_US);
+
+    calm(&nemesis, &clients, is_changing ? &manager : NULL);
+    right = is_right(world);
+    count(totals, &clients);
+    count_faults(totals, &nemesis);
+    if (is_changing)
+        count_changes(totals, &manager);
+    network_clear(network);
+    clients_clear(&clients);
+    return right;
+}
+
+/* The first machine keeps its data. Whoever was wiped since is a stranger. */
+static void check_founding(struct network *network)
+{
+    const struct ring *ring = network->machines[0].seat.ring;
+
+    for (unsigned i = 0; ring != NULL && i < network->count; i++) {
+        const struct machine *machine = &network->machines[i];
+        bool belongs = ring_find_incarnation(ring, machine->env.self) >= 0;
+        enum founding_state state = machine->members.founding.state;
+
+        world_expect(network->world,
+                     state == (belongs ? FOUNDING_MEMBER : FOUNDING_STRANGER),
+                     "machine %u %s, and takes itself for a %s", i,
+                     belongs ? "is in the ring" : "was wiped",
+                     founding_state_name(state));
+    }
+}
+
+/*
+ * A cluster that has none. Machines that lose their data may keep it from ever
+ * getting one; what must not happen is that it gets two, which is noticed when
+ * a machine gets the second (machine.c).
+ */
+static bool run_founding(struct network *network, struct world *world,
+                         struct totals *totals)
+{
+    unsigned count_of_machines = 3 + (unsigned)world_below(world, 3);
+    struct nemesis nemesis = {.network = network, .is_hasty = true};
+    bool right;
+
+    network_init_founding(network, world, count_of_machines, 3);
+    nemesis.wrong_clocks = (count_of_machines - 1) / 2;
+    nemesis.wipes = (unsigned)world_below(world, count_of_machines);
+    nemesis_start(&nemesis);
+    world_run(world, FOUNDING_US);
+    nemesis_calm(&nemesis);
+    world_run(world, FOUNDING_US + FOUNDING_CALM_US);
+
+    world_expect(world,
+                 network->machines[0].seat.ring != NULL || nemesis.wiped > 0,
+                 "all is well, and there is no ring");
+    check_founding(network);
+    check_members(network);
+    right = is_right(world);
+    totals->foundings++;
+    totals->founded += network->machines[0].seat.ring != NULL;
+    count_faults(totals, &nemesis);
+    network_clear(network);
+    return right;
 }
 
 static bool run(uint64_t seed, bool is_loud, struct totals *totals)
 {
     struct world world;
     struct network *network = calloc(1, sizeof(*network));
-    struct clients clients;
-    struct nemesis nemesis = {network, {.happen = strike}};
-    struct manager manager = {0};
-    bool is_wrong, is_changing;
-    unsigned founders;
+    bool right;
 
     if (network == NULL)
         abort();
     world_init(&world, seed, is_loud);
-    founders = 3 + (unsigned)world_below(&world, 3);
-    is_changing = world_chance(&world, 5000);
-    network_init(network, &world, founders, is_changing ? 2 : 0, 3);
-    make_weather(network);
-    clients_init(&clients, network);
-    world_plan(&world, &nemesis.next, 100000);
-    if (is_changing)
-        manager_start(&manager, network);
-    world_run(&world, STORM_US);
-
-    calm(&nemesis);
-    clients.are_tired = true;
-    if (is_changing)
-        end_changes(&world, &manager);
-    world_run(&world, world.now_us + CALM_US);
-    if (!world.is_wrong)
-        clients_check_copies(&clients);
-    if (!world.is_wrong) {
-        clients_read_all(&clients);
-        world_run(&world, world.now_us + READ_US);
-        clients_check_copies(&clients);
-    }
-
-    is_wrong = world.is_wrong;
-    if (is_wrong)
-        printf("seed %" PRIu64 ": %s\n", seed, world.fault);
-    count(totals, &clients);
-    if (is_changing)
-        count_changes(totals, &manager);
-    world.is_loud = false;
-    network_clear(network);
-    clients_clear(&clients);
+    if (seed % 4 == 0)
+        right = run_founding(network, &world, totals);
+    else
+        right = run_clients(network, &world, totals);
     world_clear(&world);
     free(network);
-    return !is_wrong;
+    return right;
 }
 
 static void report(const struct totals *totals, uint64_t seeds)
@@ -273,6 +276,11 @@ static void report(const struct totals *totals, uint64_t seeds)
         {"records brought by comparing", totals->compared},
         {"records brought by hints", totals->hinted},
         {"crashes", totals->crashes},
+        {"jumps of clocks noticed", totals->jumps},
+        {"fences closed", totals->fenced},
+        {"writes forged", totals->forged},
+        {"clusters without a ring", totals->foundings},
+        {"of them with one in the end", totals->founded},
         {"messages arrived", totals->delivered},
         {"calls without an answer", totals->lost},
         {"clusters whose members change", totals->changing},
@@ -297,8 +305,10 @@ static bool is_void(const struct totals *totals, uint64_t seeds)
            totals->repaired < 2 * seeds || totals->compared < 2 * seeds ||
            totals->hinted < 2 * seeds || totals->asked < totals->changing ||
            totals->adopted < 4 * totals->changing ||
-           totals->wipes < totals->changing / 4 ||
-           totals->fetched < totals->changing || totals->purged < seeds;
+           totals->wipes < totals->changing / 4 || totals->purged < seeds ||
+           totals->fetched < totals->changing ||
+           totals->founded < totals->foundings / 4 || totals->forged < seeds ||
+           totals->jumps < seeds || totals->fenced < seeds;
 }
 
 int main(int argc, char **argv)
