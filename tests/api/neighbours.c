@@ -392,6 +392,7 @@ static void start_node(unsigned number, uint64_t digest)
     node->seat.env = &node->env;
     seat_adopt(&node->seat, ring_share(scene.ring), digest);
     node->seat.is_alive = is_alive;
+    node->seat.takes_writes = is_alive;
     hlc_init(&node->hlc, number + 1, 0);
     timekeeper_start(&node->seat.clock, &node->env, &node->hlc, NULL);
 }
