@@ -1,0 +1,125 @@
+/*
+ * cluster - one node's part in its cluster, put together over its loops.
+ *
+ * Each loop that serves requests has an env and a seat of its own. One more,
+ * the home loop, has what there is only one of: it hears of the members, keeps
+ * hints and compares. What the others have for it (a write that somebody
+ * missed, a beat that arrived there) goes to it as an errand; what it knows
+ * for them is the ring, which it gives them once, and the roll, which they
+ * read.
+ *
+ * Threads: cluster_open(), _stop() and _close(), and the hooks, on the home
+ * loop's; cluster_loop_open() and _close() likewise, while that loop does not
+ * run; other calls of a cluster_loop on that loop; what is marked so, any.
+ */
+#ifndef KIST_REPLICATION_CLUSTER_H
+#define KIST_REPLICATION_CLUSTER_H
+
+#include "replication/anti_entropy.h"
+#include "replication/hints.h"
+#include "replication/members.h"
+#include "replication/transport_curl.h"
+
+struct cluster;
+struct cluster_loop;
+
+/* All of the home loop's thread; each may be NULL. */
+struct cluster_hooks {
+    void *ctx;
+    void (*founded)(void *ctx, enum founding_state from,
+                    enum founding_state to);
+    void (*member_moved)(void *ctx, const char *name, enum roll_standing from,
+                         enum roll_standing to);
+    void (*clock_moved)(void *ctx, enum fence_state from, enum fence_state to);
+};
+
+struct cluster_options {
+    struct loop *home;        /* Kept, as all pointers here. */
+    struct commit_lane *lane; /* The home loop's. */
+    struct store *store;      /* Opened as one of a cluster. */
+    const char *name;         /* This node's. */
+    const char *secret;       /* "": none. */
+
+    /* Of the first ring; used until there is one. */
+    const struct ring_member *members; /* Names and addresses. */
+    unsigned member_count;
+    unsigned copies;
+
+    uint64_t clock_offset_ms;
+    uint64_t hint_bytes; /* 0: no hints. */
+    uint64_t hint_age_ms;
+    uint64_t write_timeout_ms; /* How long a write may be under way. */
+    uint64_t anti_entropy_period_ms;
+    size_t queue_bytes; /* For each peer, and each loop. */
+};
+
+/*
+ * Begin to look for the other members. KIST_INVALID: the members are not those
+ * of the ring or the vote on the disk, or this node is not among them.
+ * KIST_CORRUPT, KIST_IO, KIST_NO_MEMORY. Ends in cluster_close().
+ */
+KIST_CHECKED enum kist_status
+cluster_open(const struct cluster_options *options,
+             const struct cluster_hooks *hooks, struct cluster **out_cluster);
+
+/* At the end of each turn of the home loop, before its lane is flushed. */
+void cluster_turn_end(struct cluster *cluster);
+
+/* Nothing begins any more at home; what is under way ends with its lane. */
+void cluster_stop(struct cluster *cluster);
+
+/* All its loops are closed, the lane rests and home does not run. Takes NULL.
+ */
+void cluster_close(struct cluster *cluster);
+
+/* A loop that serves requests, and its lane; both kept. */
+KIST_CHECKED enum kist_status cluster_loop_open(struct cluster *cluster,
+                                                struct loop *loop,
+                                                struct commit_lane *lane,
+                                                struct cluster_loop **out_loop);
+void cluster_loop_close(struct cluster_loop *loop);
+
+/* Its ring is NULL until this node is a member. */
+struct seat *cluster_loop_seat(struct cluster_loop *loop);
+
+/* At the end of each turn, before the lane is flushed. */
+void cluster_loop_turn_end(struct cluster_loop *loop);
+
+/*
+ * The loop is to stop: its messages are over now. True: so is whatever waited
+ * for them, but for what the lane has.
+ */
+bool cluster_loop_rests(struct cluster_loop *loop);
+
+/* A message of a peer, as replica_receive(): of any kind. */
+void cluster_receive(struct cluster_loop *loop, struct view message,
+                     struct replica_caller *caller);
+
+/* Any thread, all of these. */
+
+const char *cluster_secret(const struct cluster *cluster);
+const char *cluster_name(const struct cluster *cluster);
+enum founding_state cluster_state(const struct cluster *cluster);
+enum fence_state cluster_clock(const struct cluster *cluster);
+/* Whether its clock is good, and a lease of it is on the disk. */
+bool cluster_may_stamp(const struct cluster *cluster);
+
+/*
+ * Whether a majority of the members was heard to take writes, once: a cluster
+ * that has begun does not send its clients away because members are gone.
+ */
+bool cluster_has_begun(struct cluster *cluster);
+
+const struct roll *cluster_roll(const struct cluster *cluster);
+
+/* What is counted; to be read from anywhere. */
+struct cluster_stats {
+    struct transport_stats transport;
+    const struct hints_stats *hints;
+    const struct anti_entropy_stats *entropy;
+    const struct fence_stats *fence;
+};
+
+const struct cluster_stats *cluster_stats(const struct cluster *cluster);
+
+#endif
