@@ -18,6 +18,7 @@ enum {
     OVER_CAP = 64,  /* Let in while the idle ones they replace still go. */
     PAUSE_MS = 100, /* While descriptors or memory are short. */
     USER_TIMEOUT_MS = 60 * 1000,
+    PEERS_MOST = 16384, /* Connections: 100 members with 16 loops need less. */
 };
 
 static const char refusal_head[] = "HTTP/1.1 503 Service Unavailable\r\n"
@@ -115,12 +116,17 @@ static bool make_room(const struct acceptor *acceptor)
     return true;
 }
 
+/* Clients never keep peers out, nor the other way round. */
 static enum census_verdict admit(struct acceptor *acceptor,
+                                 enum http_guest guest,
                                  struct census_address address)
 {
-    struct census *census = acceptor->options.shared->census;
-    enum census_verdict verdict = census_enter(census, address, acceptor->most);
+    struct census *census = http_shared_census(acceptor->options.shared, guest);
+    enum census_verdict verdict;
 
+    if (guest == HTTP_PEER)
+        return census_enter(census, address, PEERS_MOST);
+    verdict = census_enter(census, address, acceptor->most);
     if (verdict == CENSUS_FULL && make_room(acceptor))
         verdict = census_enter(census, address, acceptor->most + OVER_CAP);
     return verdict;
@@ -146,12 +152,13 @@ static void set_options(int descriptor)
 }
 
 static void let_in(struct acceptor *acceptor, int descriptor,
-                   const struct sockaddr *address, socklen_t size)
+                   enum http_guest guest, const struct sockaddr *address,
+                   socklen_t size)
 {
     struct http_shared *shared = acceptor->options.shared;
     struct census_address counted = census_address(address);
 
-    switch (admit(acceptor, counted)) {
+    switch (admit(acceptor, guest, counted)) {
     case CENSUS_ADMITTED:
         break;
     case CENSUS_FULL:
@@ -163,11 +170,11 @@ static void let_in(struct acceptor *acceptor, int descriptor,
     }
     set_options(descriptor);
     if (http_loop_hand_over(least_busy(acceptor), descriptor, address, size,
-                            counted)) {
+                            guest, counted)) {
         counter_add(&shared->stats->accepted, 1);
         return;
     }
-    census_leave(shared->census, counted);
+    census_leave(http_shared_census(shared, guest), counted);
     refuse(acceptor, descriptor, HTTP_REFUSED_FAILED);
 }
 
@@ -181,7 +188,8 @@ static bool is_passing(int error)
 }
 
 /* False: what a connection needs is short; wait a little. */
-static bool accept_burst(struct acceptor *acceptor, int listener)
+static bool accept_burst(struct acceptor *acceptor, int listener,
+                         enum http_guest guest)
 {
     for (unsigned i = 0; i < BURST; i++) {
         struct sockaddr_storage address;
@@ -190,8 +198,8 @@ static bool accept_burst(struct acceptor *acceptor, int listener)
                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (descriptor >= 0) {
-            let_in(acceptor, descriptor, (const struct sockaddr *)&address,
-                   size);
+            let_in(acceptor, descriptor, guest,
+                   (const struct sockaddr *)&address, size);
             continue;
         }
         if (errno == EAGAIN)
@@ -224,8 +232,11 @@ static void *accept_all(void *ctx)
             continue;
         }
         for (size_t i = 0; i < n; i++) {
+            enum http_guest guest =
+                i < acceptor->options.nclients ? HTTP_CLIENT : HTTP_PEER;
+
             if (acceptor->polls[i].revents != 0 &&
-                !accept_burst(acceptor, acceptor->polls[i].fd))
+                !accept_burst(acceptor, acceptor->polls[i].fd, guest))
                 pause = true;
         }
     }

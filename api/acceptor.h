@@ -25,6 +25,7 @@ struct acceptor_options {
     size_t nloops;
     const int *descriptors; /* Listening and non-blocking; kept. */
     size_t ndescriptors;
+    size_t nclients; /* So many of them for clients, the others for peers. */
 };
 
 KIST_CHECKED enum kist_status

@@ -4,6 +4,7 @@
 #include "api/router.h"
 #include "api/target.h"
 #include "api/upload.h"
+#include "replication/seat.h"
 
 #include <assert.h>
 #include <string.h>
@@ -59,15 +60,21 @@ static enum admission check_head(struct exchange *exchange, const char *method,
     return ADMISSION_UNSAFE;
 }
 
+static enum route_port port_of(const struct exchange *exchange)
+{
+    return exchange->connection->is_peer ? ROUTE_PORT_PEERS : ROUTE_PORT_PUBLIC;
+}
+
 /* What a path takes; for an unknown path, what any path takes. */
-static unsigned allowed_at(struct view path)
+static unsigned allowed_at(enum route_port port, struct view path)
 {
     const struct route *none;
     unsigned allowed = 0;
 
-    if (route_find(METHOD_OPTIONS, path, &none, &allowed) == ROUTE_NO_METHOD)
+    if (route_find(port, METHOD_OPTIONS, path, &none, &allowed) ==
+        ROUTE_NO_METHOD)
         return allowed;
-    return route_all_methods();
+    return route_all_methods(port);
 }
 
 static enum admission check_method(struct exchange *exchange,
@@ -78,7 +85,7 @@ static enum admission check_method(struct exchange *exchange,
     if (exchange->request.method != METHOD_COUNT)
         return ADMISSION_GRANTED;
     if (head_method_is_foreign(name)) {
-        exchange->allowed = allowed_at(exchange->path);
+        exchange->allowed = allowed_at(port_of(exchange), exchange->path);
         reply_problem(&exchange->request, PROBLEM_METHOD_NOT_ALLOWED,
                       "Use one of the methods in Allow.");
         return ADMISSION_REFUSED;
@@ -116,10 +123,10 @@ static enum admission answer_options(struct exchange *exchange)
     const struct route *none;
     enum route_match match = ROUTE_NO_METHOD;
 
-    exchange->allowed = route_all_methods();
+    exchange->allowed = route_all_methods(port_of(exchange));
     if (!view_is(exchange->path, "*"))
-        match = route_find(METHOD_OPTIONS, exchange->path, &none,
-                           &exchange->allowed);
+        match = route_find(port_of(exchange), METHOD_OPTIONS, exchange->path,
+                           &none, &exchange->allowed);
     if (match == ROUTE_NO_PATH) {
         reply_problem(&exchange->request, PROBLEM_NO_SUCH_PATH,
                       "GET / lists the paths.");
@@ -139,8 +146,8 @@ static enum admission check_route(struct exchange *exchange)
                              (struct view){NULL, 0});
     if (request->method == METHOD_OPTIONS)
         return answer_options(exchange);
-    switch (route_find(request->method, exchange->path, &request->route,
-                       &exchange->allowed)) {
+    switch (route_find(port_of(exchange), request->method, exchange->path,
+                       &request->route, &exchange->allowed)) {
     case ROUTE_FOUND:
         return ADMISSION_GRANTED;
     case ROUTE_NO_PATH:
@@ -218,6 +225,21 @@ static enum admission check_stopping(struct exchange *exchange)
     return ADMISSION_REFUSED;
 }
 
+/* Who owns a key is not known before the members have agreed on a ring. */
+static enum admission check_ring(struct exchange *exchange)
+{
+    const struct seat *seat = exchange->http_loop->api_loop.seat;
+    uint64_t parameters = exchange->request.route->parameters;
+
+    if (seat == NULL || seat->ring != NULL ||
+        (parameters & TAKES(PARAMETER_N)) == 0)
+        return ADMISSION_GRANTED;
+    reply_problem(&exchange->request, PROBLEM_UNAVAILABLE,
+                  "The node is not a member of its cluster yet; GET /cluster "
+                  "says what it waits for.");
+    return ADMISSION_REFUSED;
+}
+
 enum admission admission_check(struct exchange *exchange, const char *method,
                                const char *version, struct head *out_head)
 {
@@ -231,6 +253,8 @@ enum admission admission_check(struct exchange *exchange, const char *method,
         admission = check_target(exchange);
     if (admission == ADMISSION_GRANTED)
         admission = check_stopping(exchange);
+    if (admission == ADMISSION_GRANTED)
+        admission = check_ring(exchange);
     if (admission == ADMISSION_GRANTED)
         admission = check_body(exchange, out_head);
     return admission;

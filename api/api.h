@@ -17,6 +17,8 @@
 #include <stdatomic.h>
 
 struct store;
+struct cluster;
+struct cluster_loop;
 struct commit;
 struct commit_lane;
 struct seat;
@@ -41,6 +43,7 @@ struct api {
     struct waiters *waiters;
     size_t loops;                  /* At least 1. */
     struct quorum_defaults quorum; /* Of a cluster; unused on one node. */
+    struct cluster *cluster;       /* NULL: one node. */
 
     /* What /readyz asks, in this order. */
     const struct health_check *checks;
@@ -60,6 +63,12 @@ struct api {
     void (*loop_end)(struct api_loop *api_loop);
 
     /*
+     * May be NULL. On the loop, turn after turn once it is to stop: nothing of
+     * it begins any more. True: what was under way is over, too.
+     */
+    bool (*loop_rests)(struct api_loop *api_loop);
+
+    /*
      * Set once: /readyz is 503 and answers carry Connection: close. Requests
      * are refused from server_drain() on, if they had not begun by then.
      */
@@ -75,6 +84,7 @@ struct api_loop {
     struct commit_lane *lane;
     struct waiters_room *room;
     struct seat *seat; /* This loop's, in a cluster; NULL: one node. */
+    struct cluster_loop *cluster; /* What it is part of; or NULL. */
 };
 
 #endif

@@ -48,6 +48,7 @@ struct connection {
     struct connection *next;
     int descriptor; /* libmicrohttpd's. */
     struct census_address address;
+    bool is_peer; /* Came in by --peer-listen: it sees only what is there. */
     struct exchange *reading; /* Whose head is not whole yet, or NULL. */
 
     enum connection_phase phase;

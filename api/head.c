@@ -52,6 +52,7 @@ const char *head_fault_detail(enum head_fault fault)
 
 static const char *const names[HEADER_COUNT] = {
     [HEADER_ACCEPT] = "Accept",
+    [HEADER_AUTHORIZATION] = "Authorization",
     [HEADER_CACHE_CONTROL] = "Cache-Control",
     [HEADER_CONTENT_DIGEST] = "Content-Digest",
     [HEADER_CONTENT_ENCODING] = "Content-Encoding",

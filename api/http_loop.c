@@ -80,9 +80,18 @@ void http_loop_enter(struct http_loop *loop, struct connection *connection,
     add_to_list(loop, connection);
 }
 
+struct census *http_shared_census(const struct http_shared *shared,
+                                  enum http_guest guest)
+{
+    return guest == HTTP_PEER ? shared->peer_census : shared->census;
+}
+
 static void forget(struct http_loop *loop, struct connection *connection)
 {
-    census_leave(loop->shared->census, connection->address);
+    census_leave(http_shared_census(loop->shared, connection->is_peer
+                                                      ? HTTP_PEER
+                                                      : HTTP_CLIENT),
+                 connection->address);
     atomic_fetch_sub_explicit(&loop->nconnections, 1, memory_order_relaxed);
     gauge_add(&loop->shared->stats->connections, -1);
     free(connection);
@@ -133,7 +142,7 @@ static void on_arrival(struct loop_task *task)
 
 bool http_loop_hand_over(struct http_loop *loop, int descriptor,
                          const struct sockaddr *address, socklen_t size,
-                         struct census_address counted)
+                         enum http_guest guest, struct census_address counted)
 {
     struct arrival *arrival = calloc(1, sizeof(*arrival));
     struct connection *connection = calloc(1, sizeof(*connection));
@@ -146,6 +155,7 @@ bool http_loop_hand_over(struct http_loop *loop, int descriptor,
     assert(size <= sizeof(arrival->address));
     connection->descriptor = descriptor;
     connection->address = counted;
+    connection->is_peer = guest == HTTP_PEER;
     arrival->task.run = on_arrival;
     arrival->loop = loop;
     arrival->connection = connection;
@@ -176,7 +186,7 @@ static void on_eviction(struct loop_task *task)
 
     free(eviction);
     while (connection != NULL && tries < EVICT_TRIES) {
-        if (!connection->ended) {
+        if (!connection->ended && !connection->is_peer) {
             tries++;
             if (connection_is_quiet(connection)) {
                 end(loop, connection, HTTP_END_EVICTED);
@@ -260,11 +270,16 @@ static bool may_go(const struct http_loop *loop,
            clock_mono_ns() - connection->since_ns > LAST_WORD_NS;
 }
 
-/* Draining: what waits for nothing can go. */
+/*
+ * Draining: what waits for nothing can go. Peers are served to the end: what
+ * is in flight here and there may need them.
+ */
 static void end_finished(struct http_loop *loop)
 {
     for (struct connection *connection = loop->idle.first; connection != NULL;
          connection = connection->next) {
+        if (connection->is_peer)
+            continue;
         if (connection->phase == CONNECTION_HEAD) {
             if (connection_is_gone(connection))
                 end(loop, connection, HTTP_END_GONE);
@@ -328,7 +343,10 @@ void http_loop_stop(struct http_loop *loop)
 static void stop_if_possible(struct http_loop *loop)
 {
     feed_cut_all(loop);
-    if (loop->parked != NULL || loop->suspended_uploads > 0 ||
+    const struct api *api = loop->shared->api;
+    bool rests = api->loop_rests == NULL || api->loop_rests(&loop->api_loop);
+
+    if (!rests || loop->parked != NULL || loop->suspended_uploads > 0 ||
         loop->run_needed ||
         (loop->api_loop.lane != NULL && !commit_lane_idle(loop->api_loop.lane)))
         return;

@@ -34,7 +34,8 @@ struct feed;
 struct http_shared {
     struct api *api;
     struct http_stats *stats;
-    struct census *census;
+    struct census *census;      /* Of clients. */
+    struct census *peer_census; /* NULL: a node alone. */
     /* --body-memory each: neither slow readers nor slow writers stop both. */
     struct budget upload_memory;
     struct budget answer_memory;
@@ -44,6 +45,12 @@ struct http_shared {
      */
     struct budget files;
 };
+
+enum http_guest { HTTP_CLIENT, HTTP_PEER };
+
+/* Of each kind of guests; NULL: none of them are let in. */
+struct census *http_shared_census(const struct http_shared *shared,
+                                  enum http_guest guest);
 
 /* Only forward. */
 enum http_loop_state {
@@ -97,12 +104,12 @@ KIST_CHECKED enum kist_status http_loop_open(struct http_shared *shared,
 KIST_CHECKED enum kist_status http_loop_start(struct http_loop *loop);
 
 /*
- * Any. Takes the connection: descriptor and its place in the census. False:
- * no memory; then both stay the caller's.
+ * Any. Takes the connection: descriptor and its place in the census of its
+ * kind. False: no memory; then both stay the caller's.
  */
 bool http_loop_hand_over(struct http_loop *loop, int descriptor,
                          const struct sockaddr *address, socklen_t size,
-                         struct census_address counted);
+                         enum http_guest guest, struct census_address counted);
 
 /* Any. End the connection that has been idle for longest. */
 void http_loop_evict(struct http_loop *loop);

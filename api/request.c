@@ -15,6 +15,7 @@ static const char *const names[PARAMETERS] = {
     [PARAMETER_DRY_RUN] = "dry_run",
     [PARAMETER_DURABILITY] = "durability",
     [PARAMETER_END] = "end",
+    [PARAMETER_KEY] = "key",
     [PARAMETER_LIMIT] = "limit",
     [PARAMETER_OP] = "op",
     [PARAMETER_PREFIX] = "prefix",

@@ -30,6 +30,7 @@ enum method {
 /* The request headers that mean something to us; all others are ignored. */
 enum request_header {
     HEADER_ACCEPT,
+    HEADER_AUTHORIZATION, /* Of peers; clients have none yet. */
     HEADER_CACHE_CONTROL,
     HEADER_CONTENT_DIGEST,
     HEADER_CONTENT_ENCODING,
@@ -61,6 +62,7 @@ enum parameter {
     PARAMETER_DRY_RUN,
     PARAMETER_DURABILITY,
     PARAMETER_END,
+    PARAMETER_KEY,
     PARAMETER_LIMIT,
     PARAMETER_OP,
     PARAMETER_PREFIX,

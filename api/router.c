@@ -37,15 +37,20 @@ static unsigned implied(unsigned allowed)
     return allowed | 1u << METHOD_OPTIONS;
 }
 
-enum route_match route_find(enum method method, struct view path,
-                            const struct route **out_route,
+static bool is_at(const struct route *route, enum route_port port)
+{
+    return ((route->rules & ROUTE_PEERS) != 0) == (port == ROUTE_PORT_PEERS);
+}
+
+enum route_match route_find(enum route_port port, enum method method,
+                            struct view path, const struct route **out_route,
                             unsigned *out_allowed)
 {
     enum method wanted = method == METHOD_HEAD ? METHOD_GET : method;
     unsigned allowed = 0;
 
     for (size_t i = 0; i < routes_count; i++) {
-        if (!fits(&routes[i], path))
+        if (!is_at(&routes[i], port) || !fits(&routes[i], path))
             continue;
         if (routes[i].method == wanted) {
             *out_route = &routes[i];
@@ -59,11 +64,12 @@ enum route_match route_find(enum method method, struct view path,
     return ROUTE_NO_METHOD;
 }
 
-unsigned route_all_methods(void)
+unsigned route_all_methods(enum route_port port)
 {
     unsigned allowed = 0;
 
     for (size_t i = 0; i < routes_count; i++)
-        allowed |= 1u << routes[i].method;
+        if (is_at(&routes[i], port))
+            allowed |= 1u << routes[i].method;
     return implied(allowed);
 }

@@ -21,13 +21,18 @@ enum body_rule {
     BODY_PIECE, /* The same limits, but in memory: --max-batch-bytes, too. */
     BODY_PATCH, /* --max-json-bytes. */
     BODY_BATCH, /* --max-batch-bytes. */
+    BODY_FRAME, /* A peer's message: TRANSPORT_MESSAGE_MAX. */
 };
 
 enum route_rule {
     ROUTE_WRITES = 1,   /* Its problems carry `outcome`. */
     ROUTE_UNLOGGED = 2, /* Probes and scrapes: not in the access log. */
     ROUTE_ALWAYS = 4,   /* Answers while stopping and over limits. */
+    ROUTE_PEERS = 8,    /* Served at --peer-listen, and only there. */
 };
+
+/* Where a connection came in. */
+enum route_port { ROUTE_PORT_PUBLIC, ROUTE_PORT_PEERS };
 
 struct route {
     enum method method;
@@ -58,14 +63,14 @@ enum route_match {
 };
 
 /* path is raw, still percent-encoded, beginning with '/', without query. */
-enum route_match route_find(enum method method, struct view path,
-                            const struct route **out_route,
+enum route_match route_find(enum route_port port, enum method method,
+                            struct view path, const struct route **out_route,
                             unsigned *out_allowed);
 
 /* What follows "/kv/", still encoded; data NULL where a row has no key. */
 struct view route_key(const struct route *route, struct view path);
 
-/* Every method that some row takes, HEAD and OPTIONS too. */
-unsigned route_all_methods(void);
+/* Every method that some row of the port takes, HEAD and OPTIONS too. */
+unsigned route_all_methods(enum route_port port);
 
 #endif

@@ -2,9 +2,11 @@
 #include "api/router.h"
 
 #include "api/about.h"
+#include "api/cluster_pages.h"
 #include "api/handlers.h"
 #include "api/health.h"
 #include "api/metrics_page.h"
+#include "api/peer.h"
 
 #define PROBE (ROUTE_UNLOGGED | ROUTE_ALWAYS)
 
@@ -43,9 +45,19 @@ const struct route routes[] = {
      TAKES(PARAMETER_VERBOSE), health_readyz, NULL},
     {METHOD_GET, "/metrics", "metrics", BODY_NONE, PROBE, 0, metrics_page_get,
      NULL},
+    {METHOD_GET, "/cluster", "cluster", BODY_NONE, 0, 0, cluster_pages_members,
+     NULL},
+    {METHOD_GET, "/cluster/ring", "cluster_ring", BODY_NONE, 0,
+     TAKES(PARAMETER_KEY), cluster_pages_ring, NULL},
+    {METHOD_GET, "/cluster/hints", "cluster_hints", BODY_NONE, 0, 0,
+     cluster_pages_hints, NULL},
+    {METHOD_GET, "/cluster/divergence", "cluster_divergence", BODY_NONE, 0, 0,
+     cluster_pages_divergence, NULL},
     {METHOD_GET, "/version", "version", BODY_NONE, 0, 0, about_version, NULL},
     {METHOD_GET, "/openapi.yaml", "openapi", BODY_NONE, 0, 0, about_description,
      NULL},
+    {METHOD_POST, "/peer/1", "peer", BODY_FRAME,
+     ROUTE_PEERS | ROUTE_UNLOGGED | ROUTE_ALWAYS, 0, peer_receive, NULL},
     {METHOD_GET, "/", "start", BODY_NONE, 0, 0, about_start, NULL},
 };
 

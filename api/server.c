@@ -23,21 +23,21 @@ struct server {
     struct http_loop **loops;
     size_t nloops;   /* Open. */
     size_t nstarted; /* Of these. */
-    int listeners[SETTINGS_LISTENERS];
-    uint16_t ports[SETTINGS_LISTENERS];
+    /* For clients, then for peers. */
+    int listeners[2 * SETTINGS_LISTENERS];
+    uint16_t ports[2 * SETTINGS_LISTENERS];
     size_t nlisteners;
 };
 
 static enum kist_status open_listeners(struct server *server,
+                                       const struct settings_listeners *listen,
                                        struct server_fault *out_fault)
 {
-    const struct settings *settings = server->shared.api->settings;
-
-    for (size_t i = 0; i < settings->listen.count; i++) {
+    for (size_t i = 0; i < listen->count; i++) {
         struct blob why = BLOB_EMPTY;
-        enum kist_status status =
-            listener_open(&settings->listen.addresses[i], &why,
-                          &server->listeners[i], &server->ports[i]);
+        enum kist_status status = listener_open(
+            &listen->addresses[i], &why, &server->listeners[server->nlisteners],
+            &server->ports[server->nlisteners]);
 
         if (status != KIST_OK)
             snprintf(out_fault->text, sizeof(out_fault->text), "%.*s",
@@ -48,6 +48,18 @@ static enum kist_status open_listeners(struct server *server,
         server->nlisteners++;
     }
     return KIST_OK;
+}
+
+static enum kist_status open_all_listeners(struct server *server,
+                                           struct server_fault *out_fault)
+{
+    const struct settings *settings = server->shared.api->settings;
+    enum kist_status status =
+        open_listeners(server, &settings->listen, out_fault);
+
+    if (status == KIST_OK && settings->peers.count > 0)
+        status = open_listeners(server, &settings->peer_listen, out_fault);
+    return status;
 }
 
 static void close_listeners(struct server *server)
@@ -82,6 +94,8 @@ static enum kist_status open_shared(struct server *server)
     if (status == KIST_OK)
         status = census_open((size_t)api->settings->max_connections_per_address,
                              &server->shared.census);
+    if (status == KIST_OK && api->settings->peers.count > 0)
+        status = census_open(0, &server->shared.peer_census);
     if (status != KIST_OK || api->metrics == NULL)
         return status;
     http_stats_register(server->shared.stats, api->metrics);
@@ -119,6 +133,7 @@ static enum kist_status open_acceptor(struct server *server)
         .nloops = server->nloops,
         .descriptors = server->listeners,
         .ndescriptors = server->nlisteners,
+        .nclients = server->shared.api->settings->listen.count,
     };
 
     return acceptor_open(&options, &server->acceptor);
@@ -134,7 +149,7 @@ enum kist_status server_open(struct api *api, struct server_fault *out_fault,
         return KIST_NO_MEMORY;
     server->shared.api = api;
 
-    enum kist_status status = open_listeners(server, out_fault);
+    enum kist_status status = open_all_listeners(server, out_fault);
 
     if (status == KIST_OK)
         status = open_shared(server);
@@ -155,8 +170,16 @@ enum kist_status server_open(struct api *api, struct server_fault *out_fault,
 
 uint16_t server_port(const struct server *server, size_t i)
 {
-    assert(i < SETTINGS_LISTENERS);
+    assert(i < server->shared.api->settings->listen.count);
     return server->ports[i];
+}
+
+uint16_t server_peer_port(const struct server *server, size_t i)
+{
+    size_t at = server->shared.api->settings->listen.count + i;
+
+    assert(at < server->nlisteners);
+    return server->ports[at];
 }
 
 static void stop_accepting(struct server *server)
@@ -190,6 +213,7 @@ void server_close(struct server *server)
         http_loop_close(server->loops[i]);
     free(server->loops);
     census_close(server->shared.census);
+    census_close(server->shared.peer_census);
     http_stats_close(server->shared.stats);
     free(server);
 }

@@ -32,13 +32,19 @@ KIST_CHECKED enum kist_status server_open(struct api *api,
 /* The bound port of listen address i, host order (0 asked, n given). */
 uint16_t server_port(const struct server *server, size_t i);
 
+/* The same of --peer-listen, on a node of a cluster. */
+uint16_t server_peer_port(const struct server *server, size_t i);
+
 /*
  * From now on: answer what is in flight with Connection: close, close idle
  * connections, refuse new requests with 503.
  */
 void server_drain(struct server *server);
 
-/* Wait until all are answered. False: not so at deadline_ns (monotonic). */
+/*
+ * Wait until all clients are answered. False: not so at deadline_ns
+ * (monotonic). Peers are served until the close.
+ */
 bool server_await_drained(struct server *server, uint64_t deadline_ns);
 
 /* Ends every connection and loop, parked requests too. NULL is ok. */

@@ -4,6 +4,7 @@
 #include "api/reply.h"
 #include "api/router.h"
 #include "api/upload_file.h"
+#include "replication/transport_curl.h"
 
 #include <assert.h>
 #include <string.h>
@@ -58,6 +59,9 @@ void upload_limit(struct exchange *exchange)
     case BODY_BATCH:
         limit_body(exchange, "max-batch-bytes", settings->max_batch_bytes);
         break;
+    case BODY_FRAME:
+        limit_body(exchange, "message", TRANSPORT_MESSAGE_MAX);
+        break;
     }
     if (exchange->request.route->body == BODY_VALUE)
         return;
@@ -84,6 +88,7 @@ static const char *hint_of(const struct exchange *exchange)
     case BODY_NONE:
     case BODY_PATCH:
     case BODY_BATCH:
+    case BODY_FRAME:
         break;
     }
     return "";

@@ -5,6 +5,8 @@
 #include "api/server.h"
 #include "base/clock.h"
 #include "base/loop.h"
+#include "service/cluster_metrics.h"
+#include "service/cluster_start.h"
 #include "service/large_metrics.h"
 #include "service/maintenance.h"
 #include "service/metrics.h"
@@ -44,12 +46,16 @@ struct node {
 
     struct store *store;
     struct commit *commit;
+    struct cluster_start cluster_start;
+    struct cluster *cluster; /* NULL: a node alone. */
+    bool has_transport;      /* libcurl is up. */
     struct waiters *waiters;
     struct metrics *metrics;
     struct process process;
     struct readiness readiness;
     struct storage_metrics storage_metrics;
-    struct health_check checks[4];
+    struct cluster_metrics cluster_metrics;
+    struct health_check checks[5];
     struct api api;
     struct server *server;
 };
@@ -60,6 +66,8 @@ static void turn_end(void *ctx)
 {
     struct node *node = ctx;
 
+    if (node->cluster != NULL)
+        cluster_turn_end(node->cluster);
     if (node->lane != NULL)
         commit_lane_flush(node->lane);
 }
@@ -82,6 +90,8 @@ static void begin_stop(void *ctx, const char *signal)
     atomic_store(&node->api.stopping, true); /* /readyz is 503 from here. */
     log_why(node->log, LOG_INFO, "stopping", signal);
     notify_tell(node->notify, NOTIFY_STOPPING, node->log);
+    if (node->cluster != NULL)
+        cluster_stop(node->cluster);
     maintenance_stop(node->maintenance);
 }
 
@@ -157,6 +167,14 @@ static enum kist_status http_loop_begin(struct api_loop *api_loop)
     if (status != KIST_OK)
         return status;
     status = waiters_room_open(api->waiters, api_loop->loop, &api_loop->room);
+    if (status == KIST_OK && api->cluster != NULL) {
+        status = cluster_loop_open(api->cluster, api_loop->loop, api_loop->lane,
+                                   &api_loop->cluster);
+        if (status == KIST_OK)
+            api_loop->seat = cluster_loop_seat(api_loop->cluster);
+        else
+            waiters_room_close(api_loop->room);
+    }
     if (status != KIST_OK)
         commit_lane_close(api_loop->lane);
     return status;
@@ -164,11 +182,20 @@ static enum kist_status http_loop_begin(struct api_loop *api_loop)
 
 static void http_loop_turn_end(struct api_loop *api_loop)
 {
+    if (api_loop->cluster != NULL)
+        cluster_loop_turn_end(api_loop->cluster);
     commit_lane_flush(api_loop->lane);
+}
+
+static bool http_loop_rests(struct api_loop *api_loop)
+{
+    return api_loop->cluster == NULL || cluster_loop_rests(api_loop->cluster);
 }
 
 static void http_loop_end(struct api_loop *api_loop)
 {
+    if (api_loop->cluster != NULL)
+        cluster_loop_close(api_loop->cluster);
     waiters_room_close(api_loop->room);
     commit_lane_close(api_loop->lane);
 }
@@ -194,6 +221,18 @@ static void size_pool(const struct settings *settings)
     loop_pool_size(POOL_THREADS + FILE_LANE_WIDTH * count_loops(settings));
 }
 
+static struct quorum_defaults quorum_of(const struct settings *settings)
+{
+    return (struct quorum_defaults){
+        .n = (unsigned)settings->replicas,
+        .r = cluster_start_read_quorum(settings),
+        .w = cluster_start_write_quorum(settings),
+        .write_timeout_ms = settings->write_timeout_ms,
+        .read_timeout_ms = settings->read_timeout_ms,
+        .hedge_ms = settings->hedge_delay_ms,
+    };
+}
+
 static void fill_api(struct node *node)
 {
     struct readiness *readiness = &node->readiness;
@@ -206,6 +245,8 @@ static void fill_api(struct node *node)
                                             readiness_commit_queue};
     node->checks[3] =
         (struct health_check){"clock", readiness, readiness_clock};
+    node->checks[4] =
+        (struct health_check){"cluster", node->cluster, cluster_start_is_ready};
     node->api = (struct api){
         .settings = node->settings,
         .log = node->log,
@@ -215,11 +256,32 @@ static void fill_api(struct node *node)
         .waiters = node->waiters,
         .loops = count_loops(node->settings),
         .checks = node->checks,
-        .checks_count = sizeof(node->checks) / sizeof(node->checks[0]),
+        .checks_count = node->cluster != NULL ? 5 : 4,
+        .quorum = quorum_of(node->settings),
+        .cluster = node->cluster,
         .loop_begin = http_loop_begin,
         .turn_end = http_loop_turn_end,
         .loop_end = http_loop_end,
+        .loop_rests = http_loop_rests,
     };
+}
+
+/* In a cluster, the main loop is its home. */
+static enum kist_status open_cluster(struct node *node)
+{
+    if (node->settings->peers.count == 0)
+        return KIST_OK;
+    if (!node->has_transport)
+        return KIST_IO;
+    node->cluster_start = (struct cluster_start){
+        .settings = node->settings,
+        .log = node->log,
+        .home = node->loop,
+        .lane = node->lane,
+        .store = node->store,
+        .loops = count_loops(node->settings),
+    };
+    return cluster_start_open(&node->cluster_start, &node->cluster);
 }
 
 static enum kist_status open_metrics(struct node *node)
@@ -238,22 +300,37 @@ static enum kist_status open_metrics(struct node *node)
     metrics_gauge(node->metrics, "kist_waiting_requests",
                   "Requests that wait for a key to change.", NULL,
                   waiters_count(node->waiters));
+    if (node->cluster != NULL)
+        cluster_metrics_init(&node->cluster_metrics, node->metrics,
+                             node->cluster, node->settings);
     return KIST_OK;
+}
+
+static void log_listener(struct node *node, const char *event,
+                         struct address address, uint16_t port)
+{
+    struct log_line line = log_begin(node->log, LOG_INFO, event);
+    struct blob text = BLOB_EMPTY;
+
+    address_set_port(&address, port);
+    address_print(&address, &text);
+    log_text(&line, "address", blob_view(&text));
+    log_end(&line);
+    blob_free(&text);
 }
 
 static void log_listeners(struct node *node)
 {
-    for (size_t i = 0; i < node->settings->listen.count; i++) {
-        struct log_line line = log_begin(node->log, LOG_INFO, "listening");
-        struct address address = node->settings->listen.addresses[i];
-        struct blob text = BLOB_EMPTY;
+    const struct settings *settings = node->settings;
 
-        address_set_port(&address, server_port(node->server, i));
-        address_print(&address, &text);
-        log_text(&line, "address", blob_view(&text));
-        log_end(&line);
-        blob_free(&text);
-    }
+    for (size_t i = 0; i < settings->listen.count; i++)
+        log_listener(node, "listening", settings->listen.addresses[i],
+                     server_port(node->server, i));
+    for (size_t i = 0; node->cluster != NULL && i < settings->peer_listen.count;
+         i++)
+        log_listener(node, "listening.peers",
+                     settings->peer_listen.addresses[i],
+                     server_peer_port(node->server, i));
 }
 
 static enum kist_status open_server(struct node *node)
@@ -275,6 +352,8 @@ static enum kist_status open_parts(struct node *node)
     enum kist_status status;
 
     size_pool(node->settings);
+    node->has_transport =
+        node->settings->peers.count > 0 && transport_begin_process();
     status = open_loop(node);
     if (status == KIST_OK)
         status = storage_start(node->settings, node->log, &node->store);
@@ -282,6 +361,8 @@ static enum kist_status open_parts(struct node *node)
         status = open_commit(node);
     if (status == KIST_OK)
         status = open_maintenance(node);
+    if (status == KIST_OK)
+        status = open_cluster(node);
     if (status == KIST_OK)
         status = open_metrics(node);
     if (status == KIST_OK)
@@ -353,11 +434,14 @@ void node_close(struct node *node)
     server_close(node->server);
     signals_close(node->signals);
     maintenance_close(node->maintenance);
+    cluster_close(node->cluster);
     commit_close(node->commit);
     commit_lane_close(node->lane);
     loop_close(node->loop);
     metrics_close(node->metrics);
     waiters_close(node->waiters);
     store_close(node->store);
+    if (node->has_transport)
+        transport_end_process();
     free(node);
 }

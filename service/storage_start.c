@@ -1,5 +1,7 @@
 #include "service/storage_start.h"
 
+#include "replication/ring.h"
+
 #include <unistd.h>
 
 static void store_moved(void *ctx, enum store_state from, enum store_state to,
@@ -37,9 +39,17 @@ enum kist_status storage_start(const struct settings *settings, struct log *log,
         .reserve_bytes = settings->disk_reserve_bytes,
         .ballast_bytes = settings->ballast_bytes,
     };
+    struct store_replication replicated = {
+        .bits = RING_BITS,
+        .cluster = key_hash(view_of(settings->cluster_name)),
+    };
     struct store_hooks hooks = {log, store_moved, store_failed};
     struct engine_fault fault = {{0}};
-    enum kist_status status = store_open(&options, &hooks, &fault, out_store);
+    enum kist_status status;
+
+    if (settings->peers.count > 0)
+        options.replicated = &replicated;
+    status = store_open(&options, &hooks, &fault, out_store);
 
     if (status != KIST_OK)
         log_why(log, LOG_ERROR, "start.refused",

@@ -21,7 +21,8 @@ static void print_route(const struct route *route)
 int main(void)
 {
     for (size_t i = 0; i < routes_count; i++)
-        print_route(&routes[i]);
+        if ((routes[i].rules & ROUTE_PEERS) == 0) /* Nobody else's business. */
+            print_route(&routes[i]);
     for (enum problem i = 0; i < PROBLEM_COUNT; i++) {
         const struct problem_row *row = problem_row(i);
         printf("problem %s%s %u\n", PROBLEM_TYPE_PREFIX, row->slug, row->code);

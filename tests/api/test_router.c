@@ -33,13 +33,43 @@ Test(router, rows_differ_in_their_labels_and_in_what_they_match)
     }
 }
 
+static enum route_port port_of(const struct route *route)
+{
+    return (route->rules & ROUTE_PEERS) != 0 ? ROUTE_PORT_PEERS
+                                             : ROUTE_PORT_PUBLIC;
+}
+
+static enum route_match find(enum method method, const char *path,
+                             const struct route **out_route,
+                             unsigned *out_allowed)
+{
+    return route_find(ROUTE_PORT_PUBLIC, method, view_of(path), out_route,
+                      out_allowed);
+}
+
+Test(router, clients_and_peers_see_nothing_of_each_other)
+{
+    for (size_t i = 0; i < routes_count; i++) {
+        const struct route *found = NULL;
+        enum route_port other = port_of(&routes[i]) == ROUTE_PORT_PEERS
+                                    ? ROUTE_PORT_PUBLIC
+                                    : ROUTE_PORT_PEERS;
+        unsigned allowed;
+
+        cr_expect(route_find(other, routes[i].method, view_of(routes[i].path),
+                             &found, &allowed) == ROUTE_NO_PATH,
+                  "%s", routes[i].label);
+    }
+}
+
 Test(router, each_row_is_found_by_its_path)
 {
     for (size_t i = 0; i < routes_count; i++) {
         const struct route *found = NULL;
         unsigned allowed;
 
-        cr_expect(route_find(routes[i].method, view_of(routes[i].path), &found,
+        cr_expect(route_find(port_of(&routes[i]), routes[i].method,
+                             view_of(routes[i].path), &found,
                              &allowed) == ROUTE_FOUND);
         cr_expect(found == &routes[i], "%s", routes[i].label);
     }
@@ -50,17 +80,14 @@ Test(router, head_runs_get_and_other_methods_learn_what_is_allowed)
     const struct route *found = NULL;
     unsigned allowed = 0;
 
-    cr_assert(route_find(METHOD_HEAD, VIEW_LITERAL("/livez"), &found,
-                         &allowed) == ROUTE_FOUND);
+    cr_assert(find(METHOD_HEAD, "/livez", &found, &allowed) == ROUTE_FOUND);
     cr_assert(found->method == METHOD_GET);
-    cr_assert(route_find(METHOD_DELETE, VIEW_LITERAL("/livez"), &found,
-                         &allowed) == ROUTE_NO_METHOD);
+    cr_assert(find(METHOD_DELETE, "/livez", &found, &allowed) ==
+              ROUTE_NO_METHOD);
     cr_assert(eq(uint, allowed,
                  1u << METHOD_GET | 1u << METHOD_HEAD | 1u << METHOD_OPTIONS));
-    cr_assert(route_find(METHOD_GET, VIEW_LITERAL("/livez/"), &found,
-                         &allowed) == ROUTE_NO_PATH);
-    cr_assert(route_find(METHOD_GET, VIEW_LITERAL("/live"), &found, &allowed) ==
-              ROUTE_NO_PATH);
+    cr_assert(find(METHOD_GET, "/livez/", &found, &allowed) == ROUTE_NO_PATH);
+    cr_assert(find(METHOD_GET, "/live", &found, &allowed) == ROUTE_NO_PATH);
 }
 
 Test(problem, each_has_a_slug_of_its_own_a_title_and_an_error_code)

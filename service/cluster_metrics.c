@@ -1,0 +1,167 @@
+#include "service/cluster_metrics.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The line of a name, or the end: it was not entered yet. */
+static unsigned find(const struct roll *roll, const char *name)
+{
+    unsigned number = 0;
+
+    while (number < roll_count(roll) &&
+           strcmp(roll_name(roll, number), name) != 0)
+        number++;
+    return number;
+}
+
+static double peer_is_alive(void *ctx)
+{
+    const struct cluster_peer_series *series = ctx;
+    const struct roll *roll = cluster_roll(series->of->cluster);
+    unsigned number = find(roll, series->name);
+
+    return number < roll_count(roll) &&
+                   roll_read(roll, number).standing == ROLL_ALIVE
+               ? 1
+               : 0;
+}
+
+static double peer_round_trip(void *ctx)
+{
+    const struct cluster_peer_series *series = ctx;
+    const struct roll *roll = cluster_roll(series->of->cluster);
+    unsigned number = find(roll, series->name);
+
+    return number < roll_count(roll)
+               ? (double)roll_read(roll, number).round_trip_ms / 1e3
+               : 0;
+}
+
+static double is_member(void *ctx)
+{
+    return cluster_state(ctx) == FOUNDING_MEMBER ? 1 : 0;
+}
+
+static double clock_is_good(void *ctx)
+{
+    return cluster_clock(ctx) == FENCE_OPEN ? 1 : 0;
+}
+
+static double clock_ahead(void *ctx)
+{
+    return (double)gauge_read(&cluster_stats(ctx)->fence->ahead_ms) / 1e3;
+}
+
+static void add_peers(struct cluster_metrics *self, struct metrics *metrics,
+                      const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->peers.count; i++) {
+        struct cluster_peer_series *series = &self->peers[i];
+        char labels[SETTINGS_NAME_SIZE + 16];
+        int size;
+
+        series->of = self;
+        series->name = settings->peers.peers[i].name;
+        if (strcmp(series->name, settings->node_id) == 0)
+            continue;
+        size = snprintf(labels, sizeof(labels), "peer=\"%s\"", series->name);
+        assert(size > 0 && (size_t)size < sizeof(labels));
+        metrics_read_gauge(metrics, "kist_peer_up",
+                           "Whether this member answers this node.", labels,
+                           (struct metric_source){peer_is_alive, series});
+        metrics_read_gauge(metrics, "kist_peer_round_trip_seconds",
+                           "How long its last heartbeat took.", labels,
+                           (struct metric_source){peer_round_trip, series});
+    }
+}
+
+static void add_node(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct fence_stats *fence = cluster_stats(cluster)->fence;
+
+    metrics_read_gauge(metrics, "kist_cluster_member",
+                       "Whether this node has the ring of its cluster.", NULL,
+                       (struct metric_source){is_member, cluster});
+    metrics_read_gauge(metrics, "kist_cluster_clock_good",
+                       "Whether this node's clock may stamp writes.", NULL,
+                       (struct metric_source){clock_is_good, cluster});
+    metrics_read_gauge(metrics, "kist_cluster_clock_ahead_seconds",
+                       "This node's wall clock before the members' median.",
+                       NULL, (struct metric_source){clock_ahead, cluster});
+    metrics_counter(metrics, "kist_cluster_clock_fenced_total",
+                    "How often this node stopped stamping writes.", NULL,
+                    &fence->closed);
+}
+
+static void add_messages(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct transport_stats *stats = &cluster_stats(cluster)->transport;
+    const char *name = "kist_peer_messages_total";
+    const char *help = "Messages to other members, by what came of them.";
+
+    metrics_counter(metrics, name, help, "outcome=\"answered\"",
+                    &stats->answered);
+    metrics_counter(metrics, name, help, "outcome=\"not_sent\"",
+                    &stats->not_sent);
+    metrics_counter(metrics, name, help, "outcome=\"lost\"", &stats->lost);
+    metrics_counter(metrics, "kist_peer_queue_full_total",
+                    "Messages not sent because peer-queue-bytes waited.", NULL,
+                    &stats->refused);
+    metrics_counter(metrics, "kist_peer_requests_total",
+                    "Requests to other members; each has messages.", NULL,
+                    &stats->bodies);
+    metrics_histogram(metrics, "kist_peer_request_seconds",
+                      "Requests to other members that were answered.", NULL,
+                      &stats->time);
+}
+
+static void add_hints(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct hints_stats *stats = cluster_stats(cluster)->hints;
+    const char *name = "kist_hints_ended_total";
+    const char *help = "Hints that are not kept any more, by why.";
+
+    metrics_gauge(metrics, "kist_hints_pending",
+                  "Writes kept for members that missed them.", NULL,
+                  &stats->pending);
+    metrics_gauge(metrics, "kist_hints_memory_bytes",
+                  "Memory of these; limited by hint-bytes.", NULL,
+                  &stats->bytes);
+    metrics_counter(metrics, "kist_hints_added_total",
+                    "Writes that a member missed.", NULL, &stats->added);
+    metrics_counter(metrics, name, help, "why=\"delivered\"",
+                    &stats->delivered);
+    metrics_counter(metrics, name, help, "why=\"no_room\"", &stats->dropped);
+    metrics_counter(metrics, name, help, "why=\"expired\"", &stats->expired);
+    metrics_counter(metrics, name, help, "why=\"moved\"", &stats->moved);
+}
+
+static void add_entropy(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct anti_entropy_stats *stats = cluster_stats(cluster)->entropy;
+    const char *name = "kist_anti_entropy_repairs_total";
+    const char *help = "Records that one of two members lacked, by which.";
+
+    metrics_counter(metrics, "kist_anti_entropy_exchanges_total",
+                    "Comparisons with other members.", NULL, &stats->exchanges);
+    metrics_counter(metrics, "kist_anti_entropy_failures_total",
+                    "Comparisons that did not come to their end.", NULL,
+                    &stats->failures);
+    metrics_counter(metrics, "kist_anti_entropy_leaves_total",
+                    "Parts of partitions that differed.", NULL, &stats->leaves);
+    metrics_counter(metrics, name, help, "at=\"here\"", &stats->fetched);
+    metrics_counter(metrics, name, help, "at=\"there\"", &stats->pushed);
+}
+
+void cluster_metrics_init(struct cluster_metrics *self, struct metrics *metrics,
+                          struct cluster *cluster,
+                          const struct settings *settings)
+{
+    self->cluster = cluster;
+    add_node(metrics, cluster);
+    add_peers(self, metrics, settings);
+    add_messages(metrics, cluster);
+    add_hints(metrics, cluster);
+    add_entropy(metrics, cluster);
+}

@@ -1,0 +1,190 @@
+#include "service/cluster_start.h"
+
+#include <string.h>
+
+enum { SECRET_MIN = 16 };
+
+/* Lines of the log. */
+
+static void on_founded(void *ctx, enum founding_state from,
+                       enum founding_state to)
+{
+    bool bad = to == FOUNDING_STRANGER || to == FOUNDING_OUTSIDER;
+    struct log_line line =
+        log_begin(ctx, bad ? LOG_ERROR : LOG_INFO, "cluster.founding");
+
+    log_text(&line, "from", view_of(founding_state_name(from)));
+    log_text(&line, "to", view_of(founding_state_name(to)));
+    log_end(&line);
+}
+
+static void on_member_moved(void *ctx, const char *name,
+                            enum roll_standing from, enum roll_standing to)
+{
+    struct log_line line = log_begin(
+        ctx, to == ROLL_ALIVE ? LOG_INFO : LOG_WARN, "cluster.member");
+
+    log_text(&line, "member", view_of(name));
+    log_text(&line, "from", view_of(roll_standing_name(from)));
+    log_text(&line, "to", view_of(roll_standing_name(to)));
+    log_end(&line);
+}
+
+static void on_clock_moved(void *ctx, enum fence_state from,
+                           enum fence_state to)
+{
+    struct log_line line = log_begin(
+        ctx, to == FENCE_OPEN ? LOG_INFO : LOG_ERROR, "cluster.clock");
+
+    log_text(&line, "from", view_of(fence_state_name(from)));
+    log_text(&line, "to", view_of(fence_state_name(to)));
+    log_end(&line);
+}
+
+/* The secret. */
+
+static bool is_secret(struct view text)
+{
+    if (text.size < SECRET_MIN || text.size > CLUSTER_START_SECRET_MAX)
+        return false;
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return false;
+    return true;
+}
+
+static struct view without_line_end(struct view text)
+{
+    while (text.size > 0 && (text.data[text.size - 1] == '\n' ||
+                             text.data[text.size - 1] == '\r'))
+        text.size--;
+    return text;
+}
+
+static enum kist_status read_secret(struct cluster_start *start)
+{
+    const char *path = start->settings->peer_secret_file;
+    struct blob text = BLOB_EMPTY;
+    enum kist_status status;
+
+    if (path[0] == '\0')
+        return KIST_OK;
+    status = settings_read_file(NULL, path, &text);
+    if (status != KIST_OK)
+        log_why(start->log, LOG_ERROR, "start.refused",
+                "peer-secret-file cannot be read");
+
+    struct view secret = without_line_end(blob_view(&text));
+    if (status == KIST_OK && !is_secret(secret)) {
+        log_why(start->log, LOG_ERROR, "start.refused",
+                "peer-secret-file must hold one line of 16 to 256 printable "
+                "characters without spaces");
+        status = KIST_INVALID;
+    }
+    if (status == KIST_OK)
+        memcpy(start->secret, secret.data, secret.size);
+    blob_free(&text);
+    return status;
+}
+
+/* Opening. */
+
+static const char *why_not(enum kist_status status)
+{
+    if (status == KIST_INVALID)
+        return "the members in peers, or replicas, are not those of the ring "
+               "in this data directory";
+    if (status == KIST_CORRUPT)
+        return "the ring in this data directory is damaged; replace the node";
+    return kist_status_name(status);
+}
+
+static enum kist_status open_cluster(struct cluster_start *start,
+                                     struct cluster **out_cluster)
+{
+    const struct settings *settings = start->settings;
+    struct ring_member members[SETTINGS_PEERS] = {0};
+    struct cluster_hooks hooks = {start->log, on_founded, on_member_moved,
+                                  on_clock_moved};
+    struct cluster_options options = {
+        .home = start->home,
+        .lane = start->lane,
+        .store = start->store,
+        .name = settings->node_id,
+        .secret = start->secret,
+        .members = members,
+        .member_count = (unsigned)settings->peers.count,
+        .copies = (unsigned)settings->replicas,
+        .clock_offset_ms = settings->clock_offset_ms,
+        .hint_bytes = settings->hint_bytes,
+        .hint_age_ms = settings->hint_age_ms,
+        .write_timeout_ms = settings->write_timeout_ms,
+        .anti_entropy_period_ms = settings->anti_entropy_period_ms,
+        .queue_bytes = (size_t)settings->peer_queue_bytes / start->loops,
+    };
+
+    for (size_t i = 0; i < settings->peers.count; i++) {
+        members[i].name = view_of(settings->peers.peers[i].name);
+        members[i].address = view_of(settings->peers.peers[i].address);
+    }
+    return cluster_open(&options, &hooks, out_cluster);
+}
+
+enum kist_status cluster_start_open(struct cluster_start *start,
+                                    struct cluster **out_cluster)
+{
+    enum kist_status status = read_secret(start);
+
+    if (status != KIST_OK)
+        return status;
+    status = open_cluster(start, out_cluster);
+    if (status != KIST_OK)
+        log_why(start->log, LOG_ERROR, "start.refused", why_not(status));
+    return status;
+}
+
+static unsigned quorum(uint64_t asked, uint64_t replicas)
+{
+    return (unsigned)(asked != 0 ? asked : replicas / 2 + 1);
+}
+
+unsigned cluster_start_read_quorum(const struct settings *settings)
+{
+    return quorum(settings->read_quorum, settings->replicas);
+}
+
+unsigned cluster_start_write_quorum(const struct settings *settings)
+{
+    return quorum(settings->write_quorum, settings->replicas);
+}
+
+bool cluster_start_is_ready(void *ctx, const char **out_why)
+{
+    const char *why = "";
+    bool ready = false;
+
+    switch (cluster_state(ctx)) {
+    case FOUNDING_LISTENING:
+        why = "not all members have been heard; see GET /cluster";
+        break;
+    case FOUNDING_VOTED:
+        why = "not all members have voted for the first ring";
+        break;
+    case FOUNDING_MEMBER:
+        why = "its clock was not confirmed by a majority of the members";
+        ready = cluster_may_stamp(ctx);
+        if (!ready || cluster_has_begun(ctx))
+            break;
+        why = "no majority of the members takes writes yet";
+        ready = false;
+        break;
+    case FOUNDING_STRANGER:
+        why = "the ring has this name with other data: replace the member";
+        break;
+    case FOUNDING_OUTSIDER:
+        why = "this node is no member of the ring";
+        break;
+    }
+    *out_why = why;
+    return ready;
+}
