@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""What `./dev cluster` starts is a cluster behind a proxy, goes on without a
+node, and leaves nothing behind. Skipped without HAProxy.
+
+Usage: test_cluster.py <source root> <kistd>
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import unittest
+
+from node import Process, get, until
+
+ROOT, KISTD = map(os.path.abspath, sys.argv[1:3])
+del sys.argv[1:3]
+
+ROW = re.compile(r"^  (\w+) +(http://\S+) +pid (\d+)$", re.M)
+AWAY_S = 10
+
+
+def put(url, key, value):
+    return get(f"{url}/kv/{key}", data=value, method="PUT")[0]
+
+
+class Cluster(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.places = os.path.join(directory.name, "places")
+        os.mkdir(self.places)
+        self.program = Process(
+            [sys.executable, os.path.join(ROOT, "demo/cluster.py"),
+             "--kistd", KISTD, "--back-after", str(AWAY_S)],
+            os.path.join(directory.name, "output"),
+            os.environ | {"TMPDIR": self.places})
+        self.addCleanup(self.program.__exit__)
+        self.said("Ctrl-C ends all of it.")
+        rows = ROW.findall(self.program.output())
+        self.url = {name: url for name, url, _ in rows}
+        self.pid = {name: int(pid) for name, _, pid in rows}
+
+    def said(self, words):
+        def condition():
+            self.program.must_run()
+            return words in self.program.output()
+        until(f"it says: {words}", condition)
+
+    def own_copy(self, node, key):
+        return get(f"{self.url[node]}/kv/{key}?r=1")[2]
+
+    def expect_a_clean_end(self):
+        self.assertEqual(self.program.stop(signal.SIGINT), 0)
+        for pid in self.pid.values():
+            self.assertFalse(os.path.exists(f"/proc/{pid}"), pid)
+        self.assertEqual(os.listdir(self.places), [])
+
+    def test_it_serves_through_the_loss_of_a_node_and_ends(self):
+        proxy = self.url["proxy"]
+        self.assertEqual(put(proxy, "before", b"1"), 201)
+        for node in "abc":
+            self.assertEqual(get(f"{self.url[node]}/kv/before")[2], b"1")
+
+        # What the node has taken with it is 502, and tried again here.
+        os.kill(self.pid["c"], signal.SIGKILL)
+        for i in range(20):
+            until("a node takes it", lambda i=i: put(
+                proxy, f"after/{i}", b"2") in (201, 204))
+        self.assertEqual(get(f"{self.url['c']}/livez")[0], 0)
+        self.assertEqual(get(f"{self.url['b']}/kv/after/19")[2], b"2")
+
+        self.said("c is started again")
+        for i in range(20):
+            until("the node that was away has its copy",
+                  lambda i=i: self.own_copy("c", f"after/{i}") == b"2")
+        self.expect_a_clean_end()
+
+    @unittest.skipUnless(shutil.which("prometheus"), "no prometheus")
+    def test_prometheus_scrapes_each_node(self):
+        def targets():
+            _, _, body = get(f"{self.url['prometheus']}/api/v1/targets")
+            return {target["labels"]["instance"]
+                    for target in json.loads(body)["data"]["activeTargets"]}
+
+        nodes = {self.url[node].removeprefix("http://") for node in "abc"}
+        until("it has found all three", lambda: targets() == nodes)
+
+
+if __name__ == "__main__":
+    if not shutil.which("haproxy"):
+        print("haproxy is not installed")
+        sys.exit(77)
+    unittest.main()
