@@ -10,6 +10,7 @@ Usage: test_compose.py <source root>
 
 import json
 import os
+import re
 import sys
 import unittest
 
@@ -44,11 +45,24 @@ def on_host(service, inside):
     raise AssertionError(f"{service} has nothing at {inside}")
 
 
+def members():
+    """{name: service} of the cluster's nodes."""
+    return {name: service for name, service in SERVICES.items()
+            if "KIST_NODE_ID" in service.get("environment", {})}
+
+
+def targets(name):
+    """What a Prometheus configuration scrapes."""
+    return [target for job in load(name)["scrape_configs"]
+            for group in job["static_configs"]
+            for target in group["targets"]]
+
+
 class Compose(unittest.TestCase):
     def test_every_mount_is_a_file_or_a_declared_volume(self):
         for service in SERVICES:
             for source, _ in mounts(service):
-                if source.startswith("."):
+                if source.startswith("./"):
                     self.assertTrue(os.path.exists(path(source)), source)
                 else:
                     self.assertIn(source, COMPOSE["volumes"])
@@ -69,29 +83,81 @@ class Compose(unittest.TestCase):
             for port in service.get("ports", []):
                 self.assertTrue(port.startswith("127.0.0.1:"), port)
 
+    def test_what_runs_together_shares_no_port_and_no_data(self):
+        for profile in ("node", "cluster"):
+            together = [name for name, service in SERVICES.items()
+                        if profile in service["profiles"]]
+            ports = [port.rpartition(":")[0] for name in together
+                     for port in SERVICES[name].get("ports", [])]
+            self.assertEqual(len(ports), len(set(ports)), profile)
+            data = [source for name in together for source, _ in mounts(name)
+                    if not source.startswith("./")]
+            self.assertEqual(len(data), len(set(data)), profile)
+
+    def test_who_is_waited_for_runs_whenever_the_waiting_one_does(self):
+        for service in SERVICES.values():
+            for other in service.get("depends_on", {}):
+                self.assertLessEqual(set(service["profiles"]),
+                                     set(SERVICES[other]["profiles"]))
+
+    def test_one_node_is_what_runs_if_nothing_is_said(self):
+        with open(path(".env"), encoding="utf-8") as file:
+            self.assertIn("COMPOSE_PROFILES=node\n", file.readlines())
+        self.assertEqual(SERVICES["kistd"]["profiles"], ["node"])
+
     def test_images_are_pinned(self):
         for service in SERVICES.values():
             if "build" not in service:
                 self.assertRegex(service["image"], r":v?\d+\.\d+\.\d+$")
 
 
+class Cluster(unittest.TestCase):
+    def test_the_members_know_each_other_by_their_service_names(self):
+        self.assertEqual(len(members()), 3)
+        for name, service in members().items():
+            environment = service["environment"]
+            self.assertEqual(environment["KIST_NODE_ID"], name)
+            self.assertEqual(environment["KIST_PEERS"],
+                             ",".join(f"{other}={other}:7701"
+                                      for other in members()))
+
+    def test_the_members_share_a_secret(self):
+        for service in members().values():
+            [secret] = service["secrets"]
+            self.assertIn(secret, COMPOSE["secrets"])
+            self.assertEqual(service["environment"]["KIST_PEER_SECRET_FILE"],
+                             f"/run/secrets/{secret}")
+
+    def test_the_proxy_is_in_front_of_all_members(self):
+        config = on_host("haproxy", "/usr/local/etc/haproxy/haproxy.cfg")
+        with open(config, encoding="utf-8") as file:
+            servers = re.findall(r'^ +server (\w+) "\$\{\w+-(\S+)\}" check$',
+                                 file.read(), re.M)
+        self.assertEqual(servers, [(name, f"{name}:7700")
+                                   for name in members()])
+        self.assertEqual(set(SERVICES["haproxy"]["depends_on"]),
+                         set(members()))
+
+
 class Watching(unittest.TestCase):
     def test_prometheus_reads_what_is_mounted(self):
-        [config] = [argument.partition("=")[2]
-                    for argument in SERVICES["prometheus"]["command"]
-                    if argument.startswith("--config.file=")]
-        with open(on_host("prometheus", config), encoding="utf-8") as file:
-            settings = yaml.safe_load(file)
-        for rules in settings["rule_files"]:
-            inside = os.path.join(os.path.dirname(config), rules)
-            self.assertTrue(os.path.isfile(on_host("prometheus", inside)))
+        for service in ("prometheus", "prometheus-cluster"):
+            [config] = [argument.partition("=")[2]
+                        for argument in SERVICES[service]["command"]
+                        if argument.startswith("--config.file=")]
+            with open(on_host(service, config), encoding="utf-8") as file:
+                settings = yaml.safe_load(file)
+            for rules in settings["rule_files"]:
+                inside = os.path.join(os.path.dirname(config), rules)
+                self.assertTrue(os.path.isfile(on_host(service, inside)))
 
     def test_prometheus_scrapes_kistd_by_its_service_name(self):
-        settings = load("deploy/prometheus/prometheus.yml")
-        targets = [target for job in settings["scrape_configs"]
-                   for group in job["static_configs"]
-                   for target in group["targets"]]
-        self.assertEqual(targets, ["kistd:7700"])
+        self.assertEqual(targets("deploy/prometheus/prometheus.yml"),
+                         ["kistd:7700"])
+
+    def test_prometheus_scrapes_each_member_of_the_cluster(self):
+        self.assertEqual(targets("deploy/prometheus/cluster.yml"),
+                         [f"{name}:7700" for name in members()])
 
     def test_grafana_finds_its_dashboard_and_data_source(self):
         provisioning = on_host("grafana", "/etc/grafana/provisioning")
@@ -99,6 +165,8 @@ class Watching(unittest.TestCase):
                   encoding="utf-8") as file:
             [source] = yaml.safe_load(file)["datasources"]
         self.assertEqual(source["url"], "http://prometheus:9090")
+        self.assertIn("prometheus", SERVICES["prometheus-cluster"]["networks"]
+                      ["default"]["aliases"])
 
         with open(f"{provisioning}/dashboards/kist.yml",
                   encoding="utf-8") as file:
