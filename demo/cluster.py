@@ -4,10 +4,12 @@
 Everything listens on one loopback address that is this process's alone, and
 keeps its data in a temporary directory. A kistd that is killed is started
 again after a while, as its supervisor would; Ctrl-C ends all of it and removes
-the data. Without an installed Prometheus there is none.
+the data. Without an installed Prometheus there is none. With --demo it kills
+one itself, under load, shows how the others go on and how it gets what it
+missed, and ends.
 
-Exit status: 0, or 1 if it did not become ready or something else than a kistd
-ended.
+Exit status: 0, or 1 if it did not become ready, something else than a kistd
+ended, or the demo found an acknowledged write missing.
 """
 
 import argparse
@@ -25,11 +27,15 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import load
+
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("a", "b", "c")
+LIBC = ctypes.CDLL(None)  # Loaded before there are threads.
 PR_SET_PDEATHSIG = 1
 PATIENCE_S = 60
 STOP_S = 15  # More than --shutdown-grace.
+DEMO_S = 5   # All is well for so long, and as long a node is away.
 
 
 class Failed(Exception):
@@ -37,7 +43,7 @@ class Failed(Exception):
 
 
 def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Program:
@@ -221,6 +227,58 @@ Ctrl-C ends all of it.
 """, flush=True)
 
 
+class Demo:
+    """A node is killed under load, and gets what it has missed."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.load = load.Load(cluster.proxy.url.removeprefix("http://"))
+        self.begin = time.monotonic()
+
+    def hints(self):
+        pages = [node.answers("/cluster/hints") for node in self.cluster.nodes]
+        return sum(json.loads(page)["pending"] for page in pages if page)
+
+    def show_second(self, phase):
+        time.sleep(1)
+        answered, failed, slowest_s = self.load.take_figures()
+        print(f"{time.monotonic() - self.begin:5.0f} s  {phase:<14}"
+              f"{answered:6} answered {failed:4} failed {slowest_s * 1e3:7.0f}"
+              f" ms slowest {self.hints():7} hints", flush=True)
+
+    def run(self):
+        victim = self.cluster.nodes[-1]
+        print(f"\n{load.CLIENTS} clients write and read through the proxy\n")
+        for _ in range(DEMO_S):
+            self.show_second("all are there")
+        first = len(self.load.acknowledged)
+        victim.child.kill()
+        for _ in range(DEMO_S):
+            self.show_second(f"{victim.name} is killed")
+        missed = self.load.acknowledged[first:]
+        victim.start()
+        end = time.monotonic() + PATIENCE_S
+        while not victim.is_ready() or self.hints() > 0:
+            if time.monotonic() > end:
+                raise Failed("the hints do not drain")
+            self.show_second(f"{victim.name} is back")
+        return self.judge(victim, missed)
+
+    def judge(self, victim, missed):
+        self.load.end()
+        address = victim.url.removeprefix("http://")
+        # A write that was under way when the node came back is hinted late.
+        end = time.monotonic() + DEMO_S
+        while (missing := load.missing_at(address, missed)) > 0:
+            if time.monotonic() > end:
+                break
+        print(f"\n{len(missed)} writes were acknowledged while {victim.name} "
+              f"was away; it lacks {missing} of them now.\n"
+              f"{self.load.wrong} of all reads gave something else than what "
+              "had been acknowledged before.", flush=True)
+        return missing == 0 and self.load.wrong == 0 and len(missed) > 0
+
+
 def stop_on_signals():
     """Both ways of being asked to end are KeyboardInterrupt."""
     def interrupt(*_):
@@ -234,20 +292,36 @@ def ignore_signals():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def run(kistd, back_after, directory):
-    cluster = Cluster(kistd, directory)
+def show(cluster):
+    demo = Demo(cluster)
+    try:
+        return demo.run()
+    finally:
+        demo.load.end()
+
+
+def stay(cluster, back_after):
+    cluster.announce(back_after)
+    while True:
+        cluster.look_after(back_after)
+        time.sleep(0.1)
+
+
+def run(arguments, directory):
+    cluster = Cluster(arguments.kistd, directory)
+    good = True
     try:
         cluster.wait_until_ready()
-        cluster.announce(back_after)
-        while True:
-            cluster.look_after(back_after)
-            time.sleep(0.1)
+        if arguments.demo:
+            good = show(cluster)
+        else:
+            stay(cluster, arguments.back_after)
     except KeyboardInterrupt:
         ignore_signals()
         print("\nending", flush=True)
     finally:
         in_time = cluster.stop()
-    return 0 if in_time else 1
+    return 0 if good and in_time else 1
 
 
 def main():
@@ -255,11 +329,13 @@ def main():
     parser.add_argument("--kistd", default=str(ROOT / "build/release/kistd"))
     parser.add_argument("--back-after", type=float, default=15,
                         metavar="S", help="seconds until a dead node is back")
+    parser.add_argument("--demo", action="store_true",
+                        help="kill a node under load, show it, and end")
     arguments = parser.parse_args()
     stop_on_signals()
     with tempfile.TemporaryDirectory(prefix="kist-cluster-") as directory:
         try:
-            return run(arguments.kistd, arguments.back_after, directory)
+            return run(arguments, directory)
         except (Failed, OSError) as failure:
             print(f"\nFAILED: {failure}", file=sys.stderr)
             return 1

@@ -28,17 +28,20 @@ def put(url, key, value):
 
 
 class Cluster(unittest.TestCase):
-    def setUp(self):
+    def start(self, *arguments):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.places = os.path.join(directory.name, "places")
         os.mkdir(self.places)
         self.program = Process(
             [sys.executable, os.path.join(ROOT, "demo/cluster.py"),
-             "--kistd", KISTD, "--back-after", str(AWAY_S)],
+             "--kistd", KISTD, *arguments],
             os.path.join(directory.name, "output"),
             os.environ | {"TMPDIR": self.places})
         self.addCleanup(self.program.__exit__)
+
+    def start_to_stay(self):
+        self.start("--back-after", str(AWAY_S))
         self.said("Ctrl-C ends all of it.")
         rows = ROW.findall(self.program.output())
         self.url = {name: url for name, url, _ in rows}
@@ -60,6 +63,7 @@ class Cluster(unittest.TestCase):
         self.assertEqual(os.listdir(self.places), [])
 
     def test_it_serves_through_the_loss_of_a_node_and_ends(self):
+        self.start_to_stay()
         proxy = self.url["proxy"]
         self.assertEqual(put(proxy, "before", b"1"), 201)
         for node in "abc":
@@ -79,8 +83,19 @@ class Cluster(unittest.TestCase):
                   lambda i=i: self.own_copy("c", f"after/{i}") == b"2")
         self.expect_a_clean_end()
 
+    def test_the_demo_shows_a_node_killed_under_load(self):
+        self.start("--demo")
+        self.assertEqual(self.program.child.wait(120), 0,
+                         self.program.output())
+        self.assertRegex(self.program.output(),
+                         "[1-9][0-9]* writes were acknowledged while c was "
+                         "away; it lacks 0 of them now")
+        self.assertEqual(os.listdir(self.places), [])
+
     @unittest.skipUnless(shutil.which("prometheus"), "no prometheus")
     def test_prometheus_scrapes_each_node(self):
+        self.start_to_stay()
+
         def targets():
             _, _, body = get(f"{self.url['prometheus']}/api/v1/targets")
             return {target["labels"]["instance"]
