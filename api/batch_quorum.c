@@ -233,7 +233,8 @@ static void start_one(struct batch_quorum *batch, size_t i)
     batch->writes[i].status = status;
     if (status == KIST_BUSY)
         refuse(batch, i, PROBLEM_TOO_FEW,
-               "too few of the nodes that have this key can be reached now");
+               "too few of the nodes that have this key can be reached now, or "
+               "this node's clock cannot be trusted");
 }
 
 /* What is under way of the same key must have its result first. */

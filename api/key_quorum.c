@@ -49,6 +49,19 @@ static enum kist_status choose_version(struct request *request,
     return timekeeper_stamp(&request->api_loop->seat->clock, out_version);
 }
 
+/* Not to be stamped with what cannot be trusted, or may be given twice. */
+static void reply_no_version(struct request *request)
+{
+    if (timekeeper_is_fenced(&request->api_loop->seat->clock))
+        reply_problem(request, PROBLEM_BUSY,
+                      "The clock of this node cannot be trusted now, see "
+                      "/readyz. Nothing was written. Ask another node.");
+    else
+        reply_problem(request, PROBLEM_BUSY,
+                      "The clock of this node waits for its disk. Nothing was "
+                      "written. Try again.");
+}
+
 bool key_quorum_prepare(struct key_write *key_write)
 {
     struct request *request = key_write->request;
@@ -66,10 +79,10 @@ bool key_quorum_prepare(struct key_write *key_write)
         key_write->now_ms = version_ms(quorum->write.record.version);
         return true;
     }
-    reply_status(request, status,
-                 status == KIST_BUSY ? "The clock is ahead of what is on the "
-                                       "disk, and nothing was written"
-                                     : "The value was not written");
+    if (status == KIST_BUSY)
+        reply_no_version(request);
+    else
+        reply_status(request, status, "The value was not written");
     return false;
 }
 
