@@ -26,7 +26,7 @@ from faults import MENU, OF_LINKS, OF_NODES, Blackout
 
 CLIENTS = 8
 PAUSE_S = 0.015  # Of a client, before each operation: others work here, too.
-ACKED_PER_S = 40
+ACKED_PER_S = 25
 BITTEN = 0.6
 NO_HINTS = ["--hint-bytes", "0"]
 
