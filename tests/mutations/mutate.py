@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SEEDS = "1000"
+SEEDS = "2500"
 
 # name, file, what is there, what takes its place.
 MUTATIONS = [
@@ -133,8 +133,8 @@ MUTATIONS = [
     ("another incarnation of its name makes a member",
      "replication/founding.c",
      ": FOUNDING_STRANGER;", ": FOUNDING_MEMBER;"),
-    ("a stranger is counted on", "replication/members.c",
-     "if (frame->from != peer->line.incarnation)", "if (false)"),
+    ("whoever has answered once is counted on", "replication/roll.c",
+     "standing) == ROLL_ALIVE;", "standing) != ROLL_UNHEARD;"),
     ("one vote makes a ring", "replication/founding.c",
      "if (founding->peers[i].vote != founding->vote)", "if (false)"),
     ("ties go to whoever came first", "storage/merge.c",

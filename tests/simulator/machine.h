@@ -97,6 +97,7 @@ struct network {
     struct world *world;
     struct weather weather;
     unsigned count;
+    bool is_blind;    /* Nobody looks at the roll: nothing depends on it. */
     bool is_founding; /* There is no ring but what the machines found. */
     struct machine machines[MACHINES_MAX];
     bool blocked[MACHINES_MAX][MACHINES_MAX]; /* From, to. */

@@ -170,6 +170,7 @@ static bool run_clients(struct network *network, struct world *world,
     bool right;
 
     network_init(network, world, founders, is_changing ? 2 : 0, 3);
+    network->is_blind = world_chance(world, 5000);
     nemesis.wrong_clocks = is_changing ? 1 : (founders - 1) / 2;
     nemesis_start(&nemesis);
     clients_init(&clients, network);
