@@ -624,8 +624,9 @@ void members_receive(struct members *members, struct view message,
     frame_seal(items, &answer);
     if (answer.failed)
         blob_clear(&answer);
-    caller->send(caller, blob_view(&answer));
-    blob_free(&answer);
+    /* Before the answer, with which the message may be gone. */
     if (is_good && frame.kind == FRAME_BEAT)
         hear(members, &frame);
+    caller->send(caller, blob_view(&answer));
+    blob_free(&answer);
 }
