@@ -52,7 +52,6 @@ static void go_on(struct change *change)
     change->coming = NULL;
     change->bytes = change->coming_bytes;
     change->coming_bytes = bytes;
-    change->turn = 0;
     transfer_follow(&change->transfer);
     if (change->adopted != NULL)
         change->adopted(change);
@@ -224,98 +223,33 @@ enum kist_status change_abort(struct change *change)
 }
 
 /* Everything that moves has moved. If this fails, there is a next time. */
-static void propose_end(struct change *change)
+static void on_complete(struct progress *progress)
 {
+    struct change *change = OWNER(progress, struct change, progress);
     struct ring *finished;
     enum kist_status status = ring_plan_finish(change->seat->ring, &finished);
 
     if (status == KIST_OK)
         status = propose(change, finished, false);
-    change->turn = 0;
+    (void)status;
 }
 
-static void ask_next(struct change *change);
-
-/* False: it is not at this ring, as far as its answer goes. */
-static bool is_here(const struct change *change, struct view answer,
-                    struct frame_moved *out_moved)
+/* Who is about to join has no peers that could tell it. */
+static void on_behind(struct progress *progress, uint64_t incarnation)
 {
-    struct frame frame;
-
-    return frame_decode(answer, &frame) == KIST_OK && frame.answer &&
-           frame.kind == FRAME_MOVES && frame.status == FRAME_OK &&
-           frame.epoch == change->seat->ring->epoch && frame.items == 1 &&
-           frame_next_moved(&frame.body, out_moved) == KIST_OK;
-}
-
-static void on_asked(struct env_call *call, enum env_outcome outcome,
-                     struct view answer)
-{
-    struct change *change = OWNER(call, struct change, call);
-    const struct ring *ring = change->asked_ring;
-    bool is_current = ring == change->seat->ring;
-    struct frame_moved moved;
-
-    (void)outcome; /* Without an answer there are no bytes. */
-    change->is_asking = false;
-    if (is_current && !is_here(change, answer, &moved)) {
-        /* Who is about to join has no peers that could tell it. */
-        herald_tell(&change->herald, ring, call->to, ring->epoch,
-                    blob_view(&change->bytes));
-        change->turn = 0; /* From the start at the next look. */
-    } else if (is_current && moved.done == moved.total) {
-        change->turn++;
-        ask_next(change);
-    } else {
-        change->turn = 0;
-    }
-    ring_free(ring);
-}
-
-static void ask(struct change *change, const struct ring_member *member)
-{
-    struct frame head =
-        seat_head(change->seat, FRAME_MOVES, member->incarnation);
-
-    head.budget_ms = (uint32_t)change->timeout_ms;
-    blob_clear(&change->message);
-    frame_begin(&head, &change->message);
-    frame_add_moves(change->seat->floor.hlc, &change->message);
-    frame_seal(1, &change->message);
-    if (change->message.failed)
-        return;
-    change->is_asking = true;
-    change->asked_ring = ring_share(change->seat->ring);
-    change->call = (struct env_call){
-        .to = member->incarnation,
-        .address = member->address,
-        .message = blob_view(&change->message),
-        .timeout_ms = change->timeout_ms,
-        .done = on_asked,
-    };
-    env_of(change)->ops->send(env_of(change), &change->call);
-}
-
-/* Those to whom something moves, one after the other; ourselves, too. */
-static void ask_next(struct change *change)
-{
+    struct change *change = OWNER(progress, struct change, progress);
     const struct ring *ring = change->seat->ring;
 
-    for (; change->turn < ring->member_count; change->turn++) {
-        const struct ring_member *member = &ring->members[change->turn];
+    herald_tell(&change->herald, ring, incarnation, ring->epoch,
+                blob_view(&change->bytes));
+}
 
-        if (transfer_count(ring, member->incarnation) == 0)
-            continue;
-        if (member->incarnation != env_of(change)->self) {
-            ask(change, member);
-            return;
-        }
-        if (change->transfer.done < change->transfer.total)
-            break;
-    }
-    if (change->turn == ring->member_count)
-        propose_end(change);
-    change->turn = 0;
+static void on_floor_heard(struct progress *progress, uint64_t level)
+{
+    struct change *change = OWNER(progress, struct change, progress);
+
+    if (change->floor_heard != NULL)
+        change->floor_heard(change, level);
 }
 
 /* How many members that may be expected come before us; none: we are first. */
@@ -360,8 +294,8 @@ static void on_tick(struct env_timer *timer)
 
     if (change->seat->ring->next == NULL)
         return;
-    if (is_driver(change) && !change->is_asking && change->coming == NULL)
-        ask_next(change);
+    if (is_driver(change) && change->coming == NULL)
+        progress_look(&change->progress);
     rest(change);
 }
 
@@ -392,33 +326,6 @@ static void answer_adopt(struct change *change, const struct frame *frame,
     replica_send_answer(caller, 0, &answer);
 }
 
-/*
- * Who does not have the floor that all members have had would bring back what
- * was purged: it is not done before it has.
- */
-static void answer_moves(struct change *change, const struct frame *frame,
-                         struct replica_caller *caller)
-{
-    struct frame_moved moved = {change->transfer.total, change->transfer.done};
-    struct view body = frame->body;
-    struct blob answer = BLOB_EMPTY;
-    uint64_t floor;
-
-    if (frame_next_moves(&body, &floor) != KIST_OK) {
-        replica_refuse(change->seat, frame, FRAME_BAD, caller);
-        return;
-    }
-    if (floor > change->seat->floor.hlc) {
-        if (change->floor_heard != NULL)
-            change->floor_heard(change, floor);
-        replica_refuse(change->seat, frame, FRAME_BUSY, caller);
-        return;
-    }
-    replica_begin_answer(change->seat, frame, FRAME_OK, &answer);
-    frame_add_moved(moved, &answer);
-    replica_send_answer(caller, 1, &answer);
-}
-
 void change_receive(struct change *change, const struct frame *frame,
                     struct replica_caller *caller)
 {
@@ -434,7 +341,7 @@ void change_receive(struct change *change, const struct frame *frame,
         decree_receive(&change->decree, frame, caller);
         break;
     case FRAME_MOVES:
-        answer_moves(change, frame, caller);
+        progress_receive(&change->progress, frame, caller);
         break;
     case FRAME_PUSH:
     case FRAME_FETCH:
@@ -502,6 +409,12 @@ static void begin(struct change *change, const struct ring *ring)
     change->transfer.timeout_ms = change->timeout_ms;
     change->transfer.retry_ms = change->tick_ms;
     change->transfer.bytes_per_s = change->bytes_per_s;
+    change->progress.seat = seat;
+    change->progress.transfer = &change->transfer;
+    change->progress.timeout_ms = change->timeout_ms;
+    change->progress.complete = on_complete;
+    change->progress.behind = on_behind;
+    change->progress.floor_heard = on_floor_heard;
     change->is_stopped = false;
     change->tick = (struct env_timer){.fire = on_tick};
     transfer_follow(&change->transfer);
@@ -541,11 +454,11 @@ void change_stop(struct change *change)
 
 void change_clear(struct change *change)
 {
-    assert(change->coming == NULL && !change->is_asking);
+    assert(change->coming == NULL);
+    progress_clear(&change->progress);
     herald_clear(&change->herald);
     decree_clear(&change->decree);
     transfer_clear(&change->transfer);
     blob_free(&change->bytes);
     blob_free(&change->coming_bytes);
-    blob_free(&change->message);
 }

@@ -26,6 +26,7 @@
 
 #include "replication/decree.h"
 #include "replication/herald.h"
+#include "replication/progress.h"
 #include "replication/ring_plan.h"
 #include "replication/transfer.h"
 
@@ -52,6 +53,7 @@ struct change {
     struct decree decree;
     struct transfer transfer;
     struct herald herald;
+    struct progress progress;
     struct env_timer tick;
     bool is_stopped;
     bool is_asked;     /* The proposal under way is a person's. */
@@ -65,13 +67,6 @@ struct change {
     unsigned partition; /* The next one to drop. */
     struct env_drop drop;
     struct env_keep keep;
-
-    /* How far are the others? One is asked at a time. */
-    unsigned turn;
-    bool is_asking;
-    const struct ring *asked_ring; /* A share, while asking. */
-    struct env_call call;
-    struct blob message;
 };
 
 /*
