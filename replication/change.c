@@ -288,6 +288,16 @@ static void rest(struct change *change)
                         mean_ms / 2 + env->ops->random(env) % (mean_ms + 1));
 }
 
+/* Who comes or goes may be no member any more, and then nobody tells it. */
+static void ask_anybody(struct change *change)
+{
+    const struct ring *ring = change->seat->ring;
+    struct env *env = env_of(change);
+    uint64_t member = env->ops->random(env) % ring->member_count;
+
+    herald_ask(&change->herald, ring->members[member].incarnation);
+}
+
 static void on_tick(struct env_timer *timer)
 {
     struct change *change = OWNER(timer, struct change, tick);
@@ -296,6 +306,8 @@ static void on_tick(struct env_timer *timer)
         return;
     if (is_driver(change) && change->coming == NULL)
         progress_look(&change->progress);
+    else if (!is_driver(change))
+        ask_anybody(change);
     rest(change);
 }
 
