@@ -128,7 +128,8 @@ class Prometheus(Program):
             config = config.replace(f"'{node.name}:7700'",
                                     f"'{node.url.removeprefix('http://')}'")
         Path(directory, "prometheus.yml").write_text(config)
-        shutil.copy(folder / "alerts.yml", directory)
+        for rules in ("alerts.yml", "cluster-alerts.yml"):
+            shutil.copy(folder / rules, directory)
         address = f"{host}:9090"
         super().__init__("prometheus", f"http://{address}", [
             "prometheus", f"--config.file={directory}/prometheus.yml",

@@ -15,10 +15,12 @@ import tempfile
 import unittest
 
 from node import Process, get, until
+from prometheus import Prometheus
 
 ROOT, KISTD = map(os.path.abspath, sys.argv[1:3])
 del sys.argv[1:3]
 
+ALERTS = os.path.join(ROOT, "deploy/prometheus/cluster-alerts.yml")
 ROW = re.compile(r"^  (\w+) +(http://\S+) +pid (\d+)$", re.M)
 AWAY_S = 10
 
@@ -91,6 +93,39 @@ class Cluster(unittest.TestCase):
                          "[1-9][0-9]* writes were acknowledged while c was "
                          "away; it lacks 0 of them now")
         self.assertEqual(os.listdir(self.places), [])
+
+    def test_alerts_use_only_what_is_exported(self):
+        self.start_to_stay()
+        page = get(f"{self.url['a']}/metrics")[2].decode()
+        with open(ALERTS, encoding="utf-8") as file:
+            used = set(re.findall(r"\bkist_[a-z_]+\b", file.read()))
+        self.assertGreater(len(used), 4)
+        for name in used:
+            self.assertRegex(page, f"(?m)^{name}[ {{]")
+
+    @unittest.skipUnless(shutil.which("prometheus"), "no prometheus")
+    def test_an_alert_fires_while_a_node_is_away(self):
+        self.start_to_stay()
+        rules = os.path.join(self.places, "..", "rules.yml")
+        with open(ALERTS, encoding="utf-8") as file:
+            text = re.sub(r"for: \w+", "for: 1s", file.read())
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write(text)
+        seen = Prometheus(os.path.dirname(rules), os.path.abspath(rules),
+                          [self.url[node].removeprefix("http://")
+                           for node in "abc"])
+        self.addCleanup(seen.__exit__)
+        firing = 'count(ALERTS{alertstate="firing"}) or vector(0)'
+        away = ('count(ALERTS{alertname="KistPeerAway",peer="c",'
+                'alertstate="firing"})')
+
+        seen.until_value("sum(kist_peer_up)", 6)
+        seen.until_value(firing, 0)
+        os.kill(self.pid["c"], signal.SIGKILL)
+        seen.until_value(away, 2)
+        self.said("c is started again")
+        seen.until_value("sum(kist_peer_up)", 6)
+        seen.until_value(firing, 0)
 
     @unittest.skipUnless(shutil.which("prometheus"), "no prometheus")
     def test_prometheus_scrapes_each_node(self):

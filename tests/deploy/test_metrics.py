@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import urllib.parse
 
-from node import Node, Process, free_port, get, until
+from node import Node, get
+from prometheus import Prometheus
 
 ROOT, KISTD = map(os.path.abspath, sys.argv[1:3])
 del sys.argv[1:3]
@@ -120,42 +120,13 @@ class Page(Scene):
 
 
 class Scraped(Scene):
-    """Debian's Prometheus with our alerts, scraping twice a second."""
-
     def setUp(self):
         super().setUp()
-        config = os.path.join(self.directory, "prometheus.yml")
-        with open(config, "w", encoding="utf-8") as file:
-            json.dump({
-                "global": {"scrape_interval": "500ms",
-                           "scrape_timeout": "500ms",
-                           "evaluation_interval": "500ms"},
-                "rule_files": [
-                    os.path.join(ROOT, "deploy/prometheus/alerts.yml")],
-                "scrape_configs": [{
-                    "job_name": "kistd",
-                    "static_configs": [
-                        {"targets": [f"127.0.0.1:{self.node.port}"]}]}],
-            }, file)  # JSON is YAML.
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}/api/v1"
-        self.prometheus = Process(
-            ["prometheus", f"--config.file={config}",
-             f"--storage.tsdb.path={self.directory}/tsdb",
-             f"--web.listen-address=127.0.0.1:{port}"],
-            os.path.join(self.directory, "prometheus.log"))
+        self.prometheus = Prometheus(
+            self.directory, os.path.join(ROOT, "deploy/prometheus/alerts.yml"),
+            [f"127.0.0.1:{self.node.port}"])
         self.addCleanup(self.prometheus.__exit__)
-
-    def value(self, query):
-        """The value of a query with one result; None until there is one."""
-        self.prometheus.must_run()
-        status, _, body = get(
-            f"{self.url}/query?query={urllib.parse.quote(query)}")
-        result = json.loads(body)["data"]["result"] if status == 200 else []
-        return float(result[0]["value"][1]) if len(result) == 1 else None
-
-    def until_value(self, query, value):
-        until(f"{query} is {value}", lambda: self.value(query) == value)
+        self.until_value = self.prometheus.until_value
 
     def test_a_real_prometheus_scrapes_it(self):
         self.until_value('up{job="kistd"}', 1)
@@ -168,7 +139,7 @@ class Scraped(Scene):
         self.until_value('count(kist_build_info)', 1)
         self.until_value('count(ALERTS) or vector(0)', 0)
 
-        status, _, body = get(f"{self.url}/targets")
+        status, _, body = get(f"{self.prometheus.url}/targets")
         [target] = json.loads(body)["data"]["activeTargets"]
         self.assertEqual((status, target["lastError"]), (200, ""))
 
