@@ -26,6 +26,7 @@ import small    # noqa: F401
 import many     # noqa: F401
 import big      # noqa: F401
 import clients  # noqa: F401
+import cluster  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -73,15 +73,14 @@ class Kistd(Server):
     def launch(self):
         child = self.child(self.program, "--listen", "127.0.0.1:0", "--data",
                            self.folder / "data", *self.settings)
-        self.port = self.port_when_ready(child)
+        self.port = self.port_in(self.folder / "log.txt", child)
 
-    def port_when_ready(self, child):
-        log = self.folder / "log.txt"
+    def port_in(self, log, child):
         while child.poll() is None:
             text = log.read_text()
             if '"event":"ready"' in text:
-                address = re.findall(r'"address":"([^"]+)"', text)[-1]
-                return int(address.rpartition(":")[2])
+                return int(re.findall(r'"event":"listening","address":"[^"]+:'
+                                      r'(\d+)"', text)[-1])
             time.sleep(0.01)
         raise RuntimeError("kistd did not start: " + log.read_text())
 

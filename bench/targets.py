@@ -52,6 +52,12 @@ TARGETS = [
            "at most"),
     Target("GET at 10,000,000 keys", "GET at 100,000 keys, both out of cache",
            "growth", 64, "10,000,000 keys", "100,000 keys", 0.7),
+    Target("three nodes: durable PUT, w=2", "etcd put, three nodes",
+           "cluster", "PUT", "kistd", "etcd", 4),
+    Target("three nodes: GET, r=1", "etcd range, three nodes",
+           "cluster", "GET, r=1", "kistd, r=1", "etcd", 8),
+    Target("three nodes: GET, r=2", "etcd range, three nodes",
+           "cluster", "GET, r=2", "kistd, r=2", "etcd", 3),
 ]
 
 
