@@ -706,6 +706,16 @@ static size_t open_files(void)
     return count;
 }
 
+/* The scrub reads each file once, so one more may be open for a moment. */
+static void expect_open_files(size_t expected)
+{
+    enum { TRIES = 2000 };
+
+    for (int i = 0; i < TRIES && open_files() != expected; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    cr_expect(eq(sz, open_files(), expected));
+}
+
 /* The same for one that was just put. */
 static unsigned begin_representation(struct http *reader, struct view value)
 {
@@ -729,7 +739,7 @@ Test(large, what_is_given_back_takes_one_descriptor_and_that_is_counted)
         cr_assert(eq(uint, begin_reading(&readers[i]), 200));
     cr_assert(
         eq(uint, begin_representation(&readers[OTHERS], noise(LONG, 38)), 200));
-    cr_expect(eq(sz, open_files(), OTHERS + 1));
+    expect_open_files(OTHERS + 1);
     cr_assert(eq(uint, begin_reading(&readers[OTHERS + 1]), 200));
     ASK("GET /kv/a");
     expect_problem(503, "busy");
