@@ -26,6 +26,7 @@
 #include "service/address.h"
 #include "service/log.h"
 #include "storage/engine.h"
+#include "storage/engine_kind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,6 +113,7 @@ struct settings {
 
     /* Storage. */
     char data[SETTINGS_PATH_SIZE];
+    enum engine_kind engine;
     enum engine_sync durability;
     uint64_t write_buffer_bytes;
     uint64_t block_cache_bytes;

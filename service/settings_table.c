@@ -222,6 +222,15 @@ static const struct setting rows[] = {
      .description =
          "The data directory. It is created if it is missing, and belongs to "
          "one running process."},
+    {.name = "engine",
+     .type = SETTING_CHOICE,
+     FIELD(engine),
+     .fallback = "leveldb",
+     .choices = {"leveldb", "rocksdb"},
+     .description =
+         "What keeps the data. A data directory remembers its engine and is "
+         "refused with another one. `rocksdb` is for data far beyond memory; "
+         "a kistd that was built without it refuses to start."},
     {.name = "durability",
      .type = SETTING_CHOICE,
      FIELD(durability),
@@ -446,7 +455,7 @@ static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
 
 static const struct setting_group groups[] = {
     {"Process", 5},  {"Network", 7},  {"Requests", 10},
-    {"Storage", 11}, {"Cluster", 16},
+    {"Storage", 12}, {"Cluster", 16},
 };
 
 static const struct setting_pair pairs[] = {

@@ -28,6 +28,7 @@ enum kist_status storage_start(const struct settings *settings, struct log *log,
 {
     struct store_options options = {
         .path = settings->data,
+        .kind = settings->engine,
         .engine =
             {
                 .write_buffer_bytes = settings->write_buffer_bytes,

@@ -200,9 +200,9 @@ static enum kist_status judge_format(const struct data_dir *data_dir,
     }
     if (strcmp(engine, engine_name) != 0) {
         engine_fault_set(out_fault,
-                         "%s was written by the engine %s, not %s; choose "
-                         "that engine, or another directory",
-                         data_dir->path, engine, engine_name);
+                         "%s was written by the engine %s, not %s; start with "
+                         "--engine %s, or name another directory",
+                         data_dir->path, engine, engine_name, engine);
         return KIST_INVALID;
     }
     return KIST_OK;

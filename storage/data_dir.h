@@ -4,7 +4,7 @@
  *
  *     kist.lock   locked while a kistd runs on it; holds its process id
  *     FORMAT      which format and engine wrote this directory
- *     leveldb/    the engine's files
+ *     leveldb/    the engine's files; the folder has its name
  *     large/      values too large for it: storage/large.h
  *     ballast     storage/disk.h
  *

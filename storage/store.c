@@ -182,7 +182,8 @@ static enum kist_status open_engine(struct store *store,
 
     options.path = data_dir_engine_path(store->data_dir);
     atomic_store(&store->poisoned, false);
-    return engine_leveldb_open(&options, out_fault, &store->engine);
+    return engine_kind_open(store->options.kind, &options, out_fault,
+                            &store->engine);
 }
 
 /*
@@ -234,8 +235,11 @@ static enum kist_status open_parts(struct store *store,
     };
     enum kist_status status;
 
-    status = data_dir_open(store->options.path, "leveldb", out_fault,
-                           &store->data_dir);
+    status = engine_kind_check(store->options.kind, out_fault);
+    if (status == KIST_OK)
+        status = data_dir_open(store->options.path,
+                               engine_kind_name(store->options.kind), out_fault,
+                               &store->data_dir);
     if (status == KIST_OK && store->options.cache_bytes > 0)
         status = cache_open(store->options.cache_bytes, SPACE_RECORDS,
                             &store->cache);

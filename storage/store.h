@@ -25,6 +25,7 @@
 
 #include "base/metric.h"
 #include "storage/engine.h"
+#include "storage/engine_kind.h"
 #include "storage/hlc.h"
 #include "storage/large.h"
 #include "storage/record.h"
@@ -55,6 +56,7 @@ struct store_replication {
 
 struct store_options {
     const char *path;             /* The data directory. */
+    enum engine_kind kind;        /* Which engine keeps it, for ever. */
     struct engine_options engine; /* path is ours to set. */
     uint64_t cache_bytes;         /* Of records in memory; 0: none. */
     uint64_t reserve_bytes;       /* Writes stop below it; 0: automatic. */

@@ -80,6 +80,7 @@ Test(settings, have_their_defaults_when_nothing_is_given)
     cr_assert_eq(address_port(&settings.listen.addresses[0]), 7700);
     cr_assert_str_eq(settings.data, "./data");
     cr_assert_str_eq(settings.config, "");
+    cr_assert_eq(settings.engine, ENGINE_LEVELDB);
     cr_assert_eq(settings.durability, ENGINE_SYNC);
     cr_assert_eq(settings.log_level, LOG_INFO);
     cr_assert_not(settings.access_log);
@@ -118,12 +119,14 @@ Test(settings, of_every_type_are_understood)
                       "--durability", "async"},
             .variables = {"KIST_LOG_LEVEL=error", "KIST_ACCEPT_DATA_LOSS=Yes",
                           "KIST_DATA=/var/lib/a b", "KIST_MAX_VALUE_BYTES=2mib",
-                          "KIST_HEAD_TIMEOUT=500ms", "KIST_IDLE_TIMEOUT=2h"},
+                          "KIST_HEAD_TIMEOUT=500ms", "KIST_IDLE_TIMEOUT=2h",
+                          "KIST_ENGINE=rocksdb"},
         },
         &settings);
     cr_assert_eq(settings.listen.count, 3);
     cr_assert_eq(address_port(&settings.listen.addresses[2]), 2);
     cr_assert(settings.access_log);
+    cr_assert_eq(settings.engine, ENGINE_ROCKSDB);
     cr_assert_eq(settings.durability, ENGINE_ASYNC);
     cr_assert_eq(settings.log_level, LOG_ERROR);
     cr_assert(settings.accept_data_loss);

@@ -162,6 +162,8 @@ Test(settings_table, has_choices_in_the_order_of_their_enums)
     } cases[] = {
         {"durability", "async", ENGINE_ASYNC},
         {"durability", "sync", ENGINE_SYNC},
+        {"engine", "leveldb", ENGINE_LEVELDB},
+        {"engine", "rocksdb", ENGINE_ROCKSDB},
         {"log-level", "debug", LOG_DEBUG},
         {"log-level", "info", LOG_INFO},
         {"log-level", "warn", LOG_WARN},

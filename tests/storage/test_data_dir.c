@@ -172,7 +172,7 @@ Test(data_dir, refuses_formats_and_engines_that_are_not_its_own)
     expect_refusal("kist data directory\nformat 2\nengine leveldb\n",
                    KIST_INVALID, "format 2");
     expect_refusal("kist data directory\nformat 1\nengine rocksdb\n",
-                   KIST_INVALID, "engine rocksdb");
+                   KIST_INVALID, "start with --engine rocksdb");
     expect_refusal("", KIST_CORRUPT, "damaged");
     expect_refusal("kist data directory\nformat 1\nengine level", KIST_CORRUPT,
                    "damaged");

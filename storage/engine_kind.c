@@ -1,0 +1,45 @@
+#include "storage/engine_kind.h"
+
+#include <assert.h>
+
+const char *engine_kind_name(enum engine_kind kind)
+{
+    switch (kind) {
+    case ENGINE_LEVELDB:
+        return "leveldb";
+    case ENGINE_ROCKSDB:
+        return "rocksdb";
+    }
+    return "invalid_engine";
+}
+
+enum kist_status engine_kind_check(enum engine_kind kind,
+                                   struct engine_fault *out_fault)
+{
+    switch (kind) {
+    case ENGINE_LEVELDB:
+        return KIST_OK;
+    case ENGINE_ROCKSDB:
+        break;
+    }
+    engine_fault_set(out_fault,
+                     "this kistd was built without the engine %s; install its "
+                     "library and build again, or choose another engine",
+                     engine_kind_name(kind));
+    return KIST_INVALID;
+}
+
+enum kist_status engine_kind_open(enum engine_kind kind,
+                                  const struct engine_options *options,
+                                  struct engine_fault *out_fault,
+                                  struct engine **out_engine)
+{
+    switch (kind) {
+    case ENGINE_LEVELDB:
+        return engine_leveldb_open(options, out_fault, out_engine);
+    case ENGINE_ROCKSDB:
+        break;
+    }
+    assert(!"an engine that is not in this build");
+    return KIST_INVALID;
+}
