@@ -27,6 +27,7 @@ import many     # noqa: F401
 import big      # noqa: F401
 import clients  # noqa: F401
 import cluster  # noqa: F401
+import outage   # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +39,7 @@ def options():
     parser.add_argument("names", nargs="*", metavar="workload",
                         help=", ".join(WORKLOADS))
     parser.add_argument("--quick", action="store_true",
-                        help="fewer and shorter rounds, under 3 minutes")
+                        help="fewer and shorter rounds, under 4 minutes")
     parser.add_argument("--large", action="store_true",
                         help="10 million keys, too: some minutes, 3 GB of disk")
     parser.add_argument("--kistd", default="build/release/kistd",
@@ -82,7 +83,7 @@ def measured(name, chosen, scale):
     """The workload's points; or why there are none, which spoils no other."""
     entry = WORKLOADS[name]
     about = {key: entry[key] for key in ("title", "axis", "unit", "field",
-                                         "text")}
+                                         "figures", "text")}
     began = time.monotonic()
     try:
         with stages.Stage(chosen.kistd, chosen.tools, scale,

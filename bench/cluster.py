@@ -34,7 +34,8 @@ class KistdCluster(servers.Kistd):
         child = self.child(
             self.program, "--listen", "127.0.0.1:0", "--data", folder / "data",
             "--node-id", name, "--peers", peers,
-            "--peer-listen", f"127.0.0.1:{port}", log=f"{name}/log.txt")
+            "--peer-listen", f"127.0.0.1:{port}", *self.settings,
+            log=f"{name}/log.txt")
         return self.port_in(folder / "log.txt", child)
 
     @staticmethod

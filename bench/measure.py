@@ -161,11 +161,22 @@ def median_of(samples, field):
     return statistics.median(each[field] for each in samples)
 
 
+def spread(figures):
+    return {"median": statistics.median(figures), "min": min(figures),
+            "max": max(figures)}
+
+
+def spread_of(samples, field):
+    """Median, least and greatest; None where median_of() is."""
+    if median_of(samples, field) is None:
+        return None
+    return spread([each[field] for each in samples])
+
+
 def ratios(ours, theirs, field):
     """Median, least and greatest of ours / theirs, round by round."""
     if median_of(ours, field) is None or median_of(theirs, field) is None \
             or not all(each[field] for each in theirs):
         return None
-    each = [a[field] / b[field] for a, b in zip(ours, theirs, strict=True)]
-    return {"median": statistics.median(each), "min": min(each),
-            "max": max(each)}
+    return spread([a[field] / b[field]
+                   for a, b in zip(ours, theirs, strict=True)])

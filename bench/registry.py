@@ -13,11 +13,13 @@ WORKLOADS = {}
 
 
 def workload(name, title, axis="connections", unit="request",
-             field="per_second"):
-    """field: what of a sample is compared."""
+             field="per_second", figures=None):
+    """field: what of a sample is compared. figures: {field: its name}, if
+    something else than rates is to be shown."""
     def register(run):
         WORKLOADS[name] = {"title": title, "axis": axis, "unit": unit,
-                           "field": field, "text": run.__doc__, "run": run}
+                           "field": field, "figures": figures,
+                           "text": run.__doc__, "run": run}
         return run
     return register
 

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import measure
-import plots
 from targets import TARGETS, ratio_of
 
 PLOTS = [
@@ -58,6 +57,11 @@ def cells(entry, point, name, samples):
             times["p50"], times["p99"]]
 
 
+def figure_cells(entry, samples):
+    return [span(measure.spread_of(samples, field))
+            for field in entry["figures"]]
+
+
 def why_not(samples):
     kind, text = measure.reason(samples)
     return ("ERROR: " if kind == "error" else "n/a: ") + text
@@ -69,6 +73,9 @@ def show(entry):
     print(f"\n{entry['title']} ({entry.get('took', 0):.0f} s)")
     if "error" in entry:
         print("  ERROR:", entry["error"], flush=True)
+    if entry.get("figures"):
+        show_figures(entry)
+        return
     for point in entry["points"]:
         print(f"  {point['at']} {entry['axis']}: {rate(entry)}, ratio, "
               "us of CPU user + system, MiB resident, p50 and p99 in ms")
@@ -83,15 +90,27 @@ def show(entry):
         print("   ", line.strip())
 
 
+def show_figures(entry):
+    for point in entry["points"]:
+        for name, samples in point["samples"].items():
+            if measure.reason(samples):
+                print(f"  {point['at']}, {name}: {why_not(samples)}")
+                continue
+            print(f"  {point['at']}, {name}:")
+            for title, text in zip(entry["figures"].values(),
+                                   figure_cells(entry, samples)):
+                print(f"    {title:52} {text}", flush=True)
+
+
 def rows(result):
-    """(target, its ratio as text, the verdict)"""
+    """(target, its ratio or figure as text, the verdict)"""
     for target in TARGETS:
         ratio, why = ratio_of(result, target)
         if ratio is None:
             yield target, why, ""
         else:
             yield target, span(ratio), ("yes" if target.reached(
-                ratio["median"]) else "**no**")
+                target.decisive(ratio)) else "**no**")
 
 
 def targets_text(result):
@@ -115,8 +134,8 @@ def table(head, lines):
 
 def target_lines(result):
     yield from table(
-        ["Workload", "against", "ratio: median (least to greatest)", "to reach",
-         "reached"],
+        ["Workload", "against", "ratio, or figure: median (least to greatest)",
+         "to reach", "reached"],
         [[target.text, target.against, text,
           f"{target.sense} {number(target.bound)}", verdict]
          for target, text, verdict in rows(result)])
@@ -128,6 +147,9 @@ def entry_lines(entry):
     yield ""
     if "error" in entry:
         yield f"ERROR: {entry['error']}"
+        return
+    if entry.get("figures"):
+        yield from figure_lines(entry)
         return
     unit = entry["unit"]
     head = [entry["axis"], "", rate(entry),
@@ -145,6 +167,19 @@ def entry_lines(entry):
                 lines.append(start + cells(entry, point, name, samples))
     yield from table(head, lines)
     yield from more_lines(entry)
+
+
+def figure_lines(entry):
+    lines = []
+    for point in entry["points"]:
+        for name, samples in point["samples"].items():
+            start = [str(point["at"]), name]
+            if measure.reason(samples):
+                lines.append(start + [why_not(samples)] +
+                             [""] * (len(entry["figures"]) - 1))
+            else:
+                lines.append(start + figure_cells(entry, samples))
+    yield from table([entry["axis"], "", *entry["figures"].values()], lines)
 
 
 def more_lines(entry):
@@ -198,7 +233,7 @@ rounds' ratios, with the least and the greatest. All run at their defaults. A
 wrong answer would be shown as an error in place of the figure.
 
     {f"./dev bench{large}":23} # this page
-    ./dev bench --quick     # a first look, under 3 minutes
+    ./dev bench --quick     # a first look, under 4 minutes
     ./dev bench get put     # some workloads; --help lists them
 
 ## What was to be reached
@@ -216,6 +251,8 @@ wrong answer would be shown as an error in place of the figure.
 
 def write(result, folder):
     """performance.md and performance/*.svg, in the folder."""
+    import plots    # Only here: it takes matplotlib, the rest does not.
+
     (folder / "performance").mkdir(exist_ok=True)
     result["plots"] = plots.draw(result, folder / "performance")
     (folder / "performance.md").write_text("\n".join(document(result)) + "\n")

@@ -26,6 +26,7 @@ class Scale:
     etcd_keys: int = KEYS
     asked: int = KEYS           # Different keys that are asked for.
     idle: int = 10_000
+    missed: int = 100_000       # Writes, while a node is down.
     growth: tuple = (KEYS, 1_000_000)
     sizes: tuple = (KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 16 * MIB,
                     128 * MIB, GIB)
@@ -38,7 +39,7 @@ class Scale:
 
 QUICK = Scale(rounds=2, seconds=1, quick=True, connections=(256,),
               etcd_keys=10_000, asked=10_000, growth=(KEYS, 300_000),
-              idle=2000, sizes=(KIB, MIB, 128 * MIB))
+              idle=2000, missed=20_000, sizes=(KIB, MIB, 128 * MIB))
 LARGE = (KEYS, 1_000_000, 10_000_000)
 
 

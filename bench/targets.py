@@ -2,10 +2,13 @@
 
 Each row: the workload, the place on its axis, who is compared with whom, and
 the bound. The figure is the median of the rounds' ratios of what the workload
-compares: throughput, but for "isolation" the 99th percentile.
+compares: throughput, but for "isolation" the 99th percentile. Or, where a row
+names a field, that figure of our own, of which the worst round decides.
 """
 
 from dataclasses import dataclass
+
+import measure
 
 
 @dataclass
@@ -18,11 +21,18 @@ class Target:
     peer: str
     bound: float
     sense: str = "at least"     # Or "at most".
+    field: str = ""             # Instead of a ratio.
 
     def reached(self, ratio):
         if self.sense == "at most":
             return ratio <= self.bound
         return ratio >= self.bound
+
+    def decisive(self, figure):
+        """Of a median, a least and a greatest."""
+        if not self.field:
+            return figure["median"]
+        return figure["max" if self.sense == "at most" else "min"]
 
 
 ALWAYS = "Webdis + Redis `appendfsync always`"
@@ -58,11 +68,14 @@ TARGETS = [
            "cluster", "GET, r=1", "kistd, r=1", "etcd", 8),
     Target("three nodes: GET, r=2", "etcd range, three nodes",
            "cluster", "GET, r=2", "kistd, r=2", "etcd", 3),
+    Target("three nodes: longest gap between the acknowledged writes of a "
+           "client", "`kill -9` of one of them, ms",
+           "interruption", "kill -9", "kistd", "", 1000, "at most", "gap_ms"),
 ]
 
 
 def ratio_of(result, target):
-    """(the ratio, or None; why there is none)"""
+    """(the ratio or figure, or None; why there is none)"""
     workload = result["workloads"].get(target.workload)
     if workload is None:
         return None, "not measured"
@@ -72,11 +85,15 @@ def ratio_of(result, target):
         names = list(point["samples"])
         if point["at"] != target.at or names[0] != target.ours:
             continue
-        ratio = point["ratios"].get(target.peer)
+        if target.field:
+            ratio = measure.spread_of(point["samples"][target.ours],
+                                      target.field)
+        else:
+            ratio = point["ratios"].get(target.peer)
         if ratio:
             return ratio, ""
         for name in (target.ours, target.peer):
-            for sample in point["samples"][name]:
+            for sample in point["samples"].get(name, ()):
                 if "absent" in sample:
                     return None, "n/a: " + sample["absent"]
                 if "error" in sample:

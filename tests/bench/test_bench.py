@@ -11,7 +11,9 @@ from pathlib import Path
 sys.path.insert(0, sys.argv.pop(1))
 import measure      # noqa: E402
 import raw_http     # noqa: E402
+import report       # noqa: E402
 import targets      # noqa: E402
+import writers      # noqa: E402
 import wrk          # noqa: E402
 
 RESULT = ('RESULT {"requests":%d,"duration_us":2000000,"bytes":100000,'
@@ -68,6 +70,39 @@ class Arithmetic(unittest.TestCase):
                          {"user_us": 2, "system_us": 1, "cpu_us": 3})
 
 
+    def test_a_figure_is_shown_with_its_least_and_greatest(self):
+        found = [{"gap_ms": 30}, {"gap_ms": 10}, {"gap_ms": 900}]
+        self.assertEqual(measure.spread_of(found, "gap_ms"),
+                         {"median": 30, "min": 10, "max": 900})
+        self.assertIsNone(measure.spread_of(found + [{"error": "no"}],
+                                            "gap_ms"))
+
+
+class Gaps(unittest.TestCase):
+    """When writes were acknowledged, in seconds; the window is 10 to 20."""
+
+    def test_a_gap_lies_between_two_acknowledgements(self):
+        self.assertEqual(writers.longest_gap([11, 12, 15, 19], 10, 20), 4)
+
+    def test_silence_counts_from_the_windows_beginning_and_to_its_end(self):
+        self.assertEqual(writers.longest_gap([16, 19], 10, 20), 6)
+        self.assertEqual(writers.longest_gap([11, 13], 10, 20), 7)
+        self.assertEqual(writers.longest_gap([], 10, 20), 10)
+
+    def test_what_is_outside_the_window_shortens_nothing(self):
+        self.assertEqual(writers.longest_gap([9, 13, 19, 21], 10, 20), 6)
+
+    def test_order_does_not_matter(self):
+        self.assertEqual(writers.longest_gap([19, 12, 15, 11], 10, 20), 4)
+
+    def test_one_client_that_waits_is_not_hidden_by_the_others(self):
+        steady = [10 + each / 10 for each in range(1, 100)]
+        found = writers.figures([steady, [11, 19]], 10, 20)
+        self.assertAlmostEqual(found["of_one_ms"], 8000)
+        self.assertAlmostEqual(found["of_all_ms"], 100)
+        self.assertEqual(found["count"], 101)
+
+
 class Targets(unittest.TestCase):
     def result(self, ratio):
         return {"workloads": {"w": {"points": [{
@@ -97,6 +132,49 @@ class Targets(unittest.TestCase):
             {"error": "it ended"}]
         self.assertEqual(targets.ratio_of(result, self.target("at least")),
                          (None, "ERROR: it ended"))
+
+
+    def test_the_worst_round_decides_about_a_figure_of_our_own(self):
+        for sense, decisive, good in (("at most", 1200, False),
+                                      ("at least", 20, False)):
+            target = targets.Target("", "", "w", "kill", "kistd", "", 1000,
+                                    sense, "gap_ms")
+            result = {"workloads": {"w": {"points": [{
+                "at": "kill", "ratios": {},
+                "samples": {"kistd": [{"gap_ms": each}
+                                      for each in (20, 30, 1200)]}}]}}}
+            figure, _ = targets.ratio_of(result, target)
+            self.assertEqual(figure["median"], 30)
+            self.assertEqual(target.decisive(figure), decisive)
+            self.assertEqual(target.reached(target.decisive(figure)), good)
+
+    def test_a_figure_of_our_own_that_failed_says_why(self):
+        target = targets.Target("", "", "w", "kill", "kistd", "", 1000,
+                                "at most", "gap_ms")
+        result = {"workloads": {"w": {"points": [{
+            "at": "kill", "ratios": {},
+            "samples": {"kistd": [{"gap_ms": 1}, {"error": "it ended"}]}}]}}}
+        self.assertEqual(targets.ratio_of(result, target),
+                         (None, "ERROR: it ended"))
+
+
+class Report(unittest.TestCase):
+    def entry(self, *samples):
+        return {"title": "x", "axis": "what", "unit": "request", "text": "",
+                "field": "per_second", "figures": {"gap_ms": "gap, ms"},
+                "points": [{"at": "kill", "ratios": {},
+                            "samples": {"kistd": list(samples)}}]}
+
+    def test_figures_of_our_own_have_their_columns(self):
+        lines = list(report.entry_lines(self.entry({"gap_ms": 20},
+                                                   {"gap_ms": 40})))
+        self.assertEqual(lines[-3:], ["| what |  | gap, ms |", "|---|---|---|",
+                                      "| kill | kistd | 30 (20 to 40) |"])
+
+    def test_a_round_without_a_figure_is_shown_as_that(self):
+        lines = list(report.entry_lines(self.entry({"gap_ms": 20},
+                                                   {"error": "no"})))
+        self.assertEqual(lines[-1], "| kill | kistd | ERROR: no |")
 
 
 class Parser(unittest.TestCase):
