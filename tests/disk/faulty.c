@@ -3,8 +3,9 @@
  *
  * As long as the file $FAULTY.<call> exists, that call on a file below
  * $FAULTY_BELOW ends with EIO; $FAULTY.full lets half of each write through,
- * then there is no space. So the shipped kistd needs no switch for tests, and
- * a fault begins and ends while it runs.
+ * then there is no space; with $FAULTY.slow each sync takes a while. So the
+ * shipped kistd needs no switch for tests, and a fault begins and ends while
+ * it runs.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,7 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { SLOW_MS = 400 };
 
 static bool is_below(int descriptor, const char *directory)
 {
@@ -68,6 +72,8 @@ int fdatasync(int descriptor)
     int (*next)(int);
 
     find_next("fdatasync", &next);
+    if (fails("slow", descriptor))
+        nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000000}, NULL);
     if (fails("fdatasync", descriptor)) {
         errno = EIO;
         return -1;

@@ -12,10 +12,13 @@ import time
 from collections import defaultdict
 
 from connection import ask_all
+from node import until
 
 MAJORITY = 2
 CONVERGE_S = 40
 LOOK_BACK_S = 3.0
+AHEAD_S = 5.0  # A lease after a restart, and what good clocks are apart.
+WALL_S = time.time() - time.monotonic()  # Ours is true.
 
 
 def told(operation):
@@ -107,6 +110,14 @@ def versions_are_given_once(operations):
             yield f"a write is not after what it was to follow: {told(o)}"
 
 
+def versions_are_of_their_time(operations):
+    """An hour ahead, none could replace it for an hour."""
+    for o in operations:
+        if is_acknowledged(o) and o["version"] and \
+                int(o["version"][:12], 16) / 1e3 > WALL_S + o["t1"] + AHEAD_S:
+            yield f"a version is ahead of its time: {told(o)}"
+
+
 def receipts_keep_their_word(operations):
     for o in operations:
         if is_acknowledged(o) and o["acked"] < o["w"]:
@@ -114,7 +125,8 @@ def receipts_keep_their_word(operations):
 
 
 HISTORY_CHECKS = [reads_go_forward, reads_find_what_was_written,
-                  versions_are_given_once, receipts_keep_their_word]
+                  versions_are_given_once, versions_are_of_their_time,
+                  receipts_keep_their_word]
 
 
 # ------------------------------------------------------------------- copies
@@ -124,9 +136,9 @@ class Copies:
     """Of each key: what each of its owners has, (version, value)."""
 
     def __init__(self, cluster, keys):
-        self.nodes = cluster.nodes
+        self.nodes = {node.name: node for node in cluster.members()}
         self.owners = {}
-        any_port = cluster.ports()[0]
+        any_port = cluster.members()[0].port
         pages = ask_all(any_port, [f"GET /cluster/ring?key={key}"
                                    for key in keys])
         for key, page in zip(keys, pages):
@@ -162,10 +174,43 @@ def converge(cluster, keys):
                     f"{copies.found[key]}" for key in keys]
 
 
-def nothing_is_lost(operations, copies):
+def newest_acknowledged(operations, least):
+    """By at least so many copies; "": nothing."""
+    return max((o["version"] for o in operations
+                if is_acknowledged(o) and o["acked"] >= least), default="")
+
+
+def stays_outside(node):
+    """Its machine has lost its data: it is no copy, and says so."""
+    state = until(f"{node.name} knows what it is",
+                  lambda: node.page("/cluster").get("state") in
+                  ("stranger", "outsider") or node.is_ready())
+    if node.is_ready() or not state:
+        yield f"{node.name} was wiped, and is ready"
+
+
+def majorities_find(operations, cluster):
+    """What a majority has, before comparing has brought it to all."""
+    keys = by_key(operations)
+    nodes = cluster.members()
+    for number, node in enumerate(nodes):
+        some = sorted(keys)[number::len(nodes)]
+        answers = ask_all(node.port, [f"GET /kv/{key}?r=2" for key in some])
+        for key, answer in zip(some, answers):
+            newest = newest_acknowledged(keys[key], MAJORITY)
+            if answer.status not in (200, 404):
+                yield f"{node.name} cannot read {key}: {answer}"
+            elif (answer.version or "") < newest and not (
+                    answer.version is None and
+                    deletes_explain(keys[key], newest, float("inf"))):
+                yield f"a majority has {answer.version} of {key}, " \
+                      f"{newest} was acked"
+
+
+def nothing_is_lost(operations, copies, least=1):
+    """least: by how many a write was acknowledged that has to be there."""
     for key, of_key in by_key(operations).items():
-        acked = [o["version"] for o in of_key if is_acknowledged(o)]
-        newest = max(acked, default="")
+        newest = newest_acknowledged(of_key, least)
         for name, (version, value) in copies.found[key].items():
             if value is not None and version < newest:
                 yield f"{name} has {version} of {key}, {newest} was acked"

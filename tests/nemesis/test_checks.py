@@ -75,6 +75,14 @@ class Histories(unittest.TestCase):
         self.bad(check, put(0, "1", after="2"))
         self.good(check, put(0, "1"), delete(2, "2", after="1"))
 
+    def test_no_version_is_ahead_of_its_time(self):
+        check = checks.versions_are_of_their_time
+        now_ms = int((checks.WALL_S + 1) * 1e3)
+        at = f"{now_ms:012x}" + 20 * "0"
+        later = f"{now_ms + 9000:012x}" + 20 * "0"
+        self.bad(check, put(0, later))
+        self.good(check, put(0, at))
+
     def test_a_receipt_says_at_least_w(self):
         check = checks.receipts_keep_their_word
         self.bad(check, put(0, "1", acked=1))
@@ -92,6 +100,12 @@ class Ends(unittest.TestCase):
         self.assertFalse(self.found(("2", "v2"), put(0, "1"), put(2, "2")))
         self.assertFalse(self.found(("2", "v2"), put(0, "1"),
                                     put(2, "2", out="unknown")))
+
+    def test_what_one_had_may_go_with_it(self):
+        copies = SimpleNamespace(found={"k": {"a": ("", None)}})
+        one, two = put(0, "1", acked=1), put(0, "1", acked=2)
+        self.assertFalse(list(checks.nothing_is_lost([one], copies, 2)))
+        self.assertTrue(list(checks.nothing_is_lost([two], copies, 2)))
 
     def test_what_was_deleted_is_not(self):
         self.assertTrue(self.found(("1", "v1"), put(0, "1"), delete(2, "2")))
