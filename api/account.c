@@ -1,33 +1,10 @@
 #include "api/account.h"
 
+#include "api/client_address.h"
 #include "api/head.h"
 #include "api/json_string.h"
 #include "api/router.h"
 
-#include <arpa/inet.h>
-
-static struct view print_client(struct MHD_Connection *connection,
-                                char text[INET6_ADDRSTRLEN])
-{
-    const struct sockaddr *address =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
-            ->client_addr;
-    const char *printed = NULL;
-
-    if (address->sa_family == AF_INET)
-        printed = inet_ntop(
-            AF_INET,
-            &((const struct sockaddr_in *)(const void *)address)->sin_addr,
-            text, INET6_ADDRSTRLEN);
-    else if (address->sa_family == AF_INET6)
-        printed = inet_ntop(
-            AF_INET6,
-            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr,
-            text, INET6_ADDRSTRLEN);
-    return printed == NULL ? VIEW_LITERAL("") : view_of(printed);
-}
-
-/* Without the query, which may hold what nobody should read in a log. */
 /* 00-<32 digits>-<16 digits>-<2 digits> (W3C Trace Context, version 00). */
 static bool is_traceparent(struct view text)
 {
@@ -45,15 +22,16 @@ static bool is_traceparent(struct view text)
     return true;
 }
 
+/* Without the query, which may hold what nobody should read in a log. */
 static void log_access(struct exchange *exchange, uint64_t duration_ns)
 {
     const struct request *request = &exchange->request;
     struct log_line line = log_begin_access(request->api->log);
-    char client[INET6_ADDRSTRLEN];
+    char client[CLIENT_ADDRESS_SIZE];
 
     if (line.log == NULL)
         return;
-    log_text(&line, "client", print_client(exchange->mhd, client));
+    log_text(&line, "client", client_address(request, client));
     log_text(&line, "method",
              view_of(request->method == METHOD_COUNT
                          ? "other"

@@ -1,6 +1,7 @@
 #include "api/peer.h"
 
 #include "api/api.h"
+#include "api/client_address.h"
 #include "api/reply.h"
 #include "base/owner.h"
 #include "replication/cluster.h"
@@ -38,6 +39,19 @@ static bool is_trusted(const struct request *request)
            is_equal(view_from(shown, sizeof(scheme) - 1), secret);
 }
 
+/* A member with another secret, or somebody who should not be here. */
+static void log_stranger(const struct request *request)
+{
+    struct log_line line =
+        log_begin(request->api->log, LOG_WARN, "peer.unauthorized");
+    char client[CLIENT_ADDRESS_SIZE];
+
+    log_text(&line, "client", client_address(request, client));
+    log_text(&line, "why",
+             view_of("the secret is not the one of peer-secret-file"));
+    log_end(&line);
+}
+
 static void on_answer(struct replica_caller *caller, struct view answer)
 {
     struct peer_call *call = OWNER(caller, struct peer_call, caller);
@@ -71,6 +85,7 @@ void peer_receive(struct request *request)
     struct peer_call *call;
 
     if (!is_trusted(request)) {
+        log_stranger(request);
         reply_header_literal(request, "WWW-Authenticate", "Bearer");
         reply_empty(request, 401);
         return;

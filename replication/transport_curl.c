@@ -113,7 +113,8 @@ static enum env_outcome failure_of(const struct transfer *transfer)
     return sent == 0 ? ENV_NOT_SENT : ENV_LOST;
 }
 
-static enum env_outcome outcome_of(const struct transfer *transfer,
+static enum env_outcome outcome_of(const struct transport *transport,
+                                   const struct transfer *transfer,
                                    CURLcode result)
 {
     long code = 0;
@@ -122,6 +123,7 @@ static enum env_outcome outcome_of(const struct transfer *transfer,
         curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &code) !=
             CURLE_OK)
         return failure_of(transfer);
+    counter_add(&transport->options.stats->unauthorized, code == 401);
     return code == 200 ? ENV_ANSWERED : ENV_LOST;
 }
 
@@ -169,7 +171,7 @@ static void collect(struct transport *transport)
                               &transfer) != CURLE_OK)
             continue;
         finish(transport, (struct transfer *)(void *)transfer,
-               outcome_of((struct transfer *)(void *)transfer,
+               outcome_of(transport, (struct transfer *)(void *)transfer,
                           message->data.result));
     }
 }

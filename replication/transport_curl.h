@@ -31,9 +31,10 @@ struct transport_stats {
     struct counter answered; /* Messages, by what came of them. */
     struct counter not_sent;
     struct counter lost;
-    struct counter refused; /* Of those not sent: the queue was full. */
-    struct counter bodies;  /* Requests; a message or more in each. */
-    struct histogram time;  /* Of a request that was answered. */
+    struct counter refused;      /* Of those not sent: the queue was full. */
+    struct counter unauthorized; /* Requests: the peer has another secret. */
+    struct counter bodies;       /* Requests; a message or more in each. */
+    struct histogram time;       /* Of a request that was answered. */
 };
 
 struct transport_options {

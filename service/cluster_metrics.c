@@ -108,6 +108,9 @@ static void add_messages(struct metrics *metrics, struct cluster *cluster)
     metrics_counter(metrics, "kist_peer_queue_full_total",
                     "Messages not sent because peer-queue-bytes waited.", NULL,
                     &stats->refused);
+    metrics_counter(metrics, "kist_peer_unauthorized_total",
+                    "Requests that a member refused: another secret.", NULL,
+                    &stats->unauthorized);
     metrics_counter(metrics, "kist_peer_requests_total",
                     "Requests to other members; each has messages.", NULL,
                     &stats->bodies);

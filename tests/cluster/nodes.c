@@ -18,7 +18,7 @@ char address[32];
 
 /* Setting up. */
 
-static void write_secret(const char *secret)
+void set_secret(const char *secret)
 {
     FILE *file;
 
@@ -103,7 +103,7 @@ void open_cluster(const char *const extra[])
     choose_addresses();
     for (unsigned i = 0; i < NODES; i++)
         kistd_prepare(&nodes[i].kistd, NULL);
-    write_secret("correct-horse-battery-staple");
+    set_secret("correct-horse-battery-staple");
     for (unsigned i = 0; i < NODES; i++) {
         set_flags(&nodes[i], extra);
         kistd_start(&nodes[i].kistd, nodes[i].flags);

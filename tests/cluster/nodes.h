@@ -34,6 +34,9 @@ extern struct http_answer answer; /* The last one. */
 void open_cluster(const char *const extra[]);
 void close_cluster(void);
 
+/* Of nodes that start from now on. */
+void set_secret(const char *secret);
+
 /* One request on a connection of its own. The status; 0: no answer. */
 unsigned ask(const struct node *node, const char *what, const char *headers,
              const char *body);

@@ -174,3 +174,35 @@ Test(cluster, a_node_tells_who_is_there_and_where_a_key_lies)
     UNTIL(ask(&nodes[0], "GET /metrics", "", NULL) == 200 &&
           answer_has("kist_peer_up{peer=\"b\"} 1"));
 }
+
+static bool logged(const struct node *node, const char *part)
+{
+    struct blob log = kistd_log(&node->kistd);
+    bool found = memmem(log.data, log.size, part, strlen(part)) != NULL;
+
+    blob_free(&log);
+    return found;
+}
+
+static bool counts(const struct node *node, const char *series)
+{
+    char none[64];
+
+    snprintf(none, sizeof(none), "\n%s 0\n", series);
+    return ask(node, "GET /metrics", "", NULL) == 200 && answer_has(series) &&
+           !answer_has(none);
+}
+
+Test(cluster, a_member_with_another_secret_is_told_of_on_both_sides)
+{
+    open_cluster(plain);
+    cr_expect(not(counts(&nodes[0], "kist_peer_unauthorized_total")));
+    kistd_kill(&nodes[2].kistd);
+    set_secret("a-secret-of-somebody-else");
+    kistd_start(&nodes[2].kistd, nodes[2].flags);
+    for (unsigned n = 0; n < NODES; n++) {
+        UNTIL(logged(&nodes[n], "peer.unauthorized"));
+        UNTIL(counts(&nodes[n], "kist_peer_unauthorized_total"));
+    }
+    put(&nodes[0], 1, "1");
+}
