@@ -226,5 +226,11 @@ bool settings_peers_fit(const struct settings *settings, struct blob *why)
                               "reached over a network");
         return false;
     }
+    if (settings->accept_data_loss) {
+        blob_append_text(why, "accept-data-loss is not for a member of a "
+                              "cluster: it would count as a copy of what it "
+                              "has lost; replace it");
+        return false;
+    }
     return has_sane_numbers(settings, why) && has_sane_sizes(settings, why);
 }

@@ -318,7 +318,7 @@ static const struct setting rows[] = {
      .description =
          "Start although acknowledged writes are damaged on disk, without "
          "them. Use it for one start, after keeping a copy of the data "
-         "directory."},
+         "directory. Not for a member of a cluster, which must be replaced."},
 
     /* Cluster. */
     {.name = "peers",

@@ -473,6 +473,10 @@ Test(settings, of_a_cluster_are_refused_where_they_do_not_fit)
         {{.flags = {"--peers", TWO, "--node-id", "a", "--replicas", "2"},
           .variables = {"KIST_INLINE_BYTES=8MiB"}},
          "inline-bytes is above 4MiB, the most that members send each other"},
+        {{.flags = {"--peers", TWO, "--node-id", "a", "--replicas", "2",
+                    "--accept-data-loss"}},
+         "accept-data-loss is not for a member of a cluster: it would count as "
+         "a copy of what it has lost; replace it"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
