@@ -40,6 +40,6 @@ enum kist_status engine_kind_open(enum engine_kind kind,
     case ENGINE_ROCKSDB:
         break;
     }
-    assert(!"an engine that is not in this build");
+    assert(false); /* An engine that is not in this build. */
     return KIST_INVALID;
 }
