@@ -346,6 +346,25 @@ static void repair_all(struct quorum_read *read)
             repair(&read->votes[i]);
 }
 
+/*
+ * A repair has failed, as it does where the disk is full: so whoever was not
+ * asked yet, and may have the winner, is. False: nobody is left, or needed.
+ */
+static bool ask_for_holders(struct quorum_read *read, enum ring_row row)
+{
+    struct quorum_read_vote *vote;
+    unsigned hoped_for = holders(read, row) +
+                         count_in(read, row, READ_REPAIRING) +
+                         count_in(read, row, READ_AWAITED);
+
+    if (hoped_for >= majority(read))
+        return false;
+    vote = next_to_ask(read, row);
+    if (vote != NULL)
+        ask(vote);
+    return vote != NULL;
+}
+
 /* One step after the other. */
 
 static bool is_after(const struct quorum_read *read)
@@ -456,6 +475,16 @@ static void follow(struct quorum_read *read)
         answer(read, QUORUM_READ_TOO_FEW);
 }
 
+static void bring_to_majority(struct quorum_read *read)
+{
+    do
+        /* Late answers, too: who is behind and has said so is helped. */
+        repair_all(read);
+    while (!read->is_answered && !is_settled(read) &&
+           (ask_for_holders(read, RING_NOW) ||
+            (read->ring->next != NULL && ask_for_holders(read, RING_NEXT))));
+}
+
 static void step(struct quorum_read *read)
 {
     follow(read);
@@ -463,9 +492,8 @@ static void step(struct quorum_read *read)
         choose(read);
     while (!read->is_chosen && ask_enough(read))
         choose(read);
-    /* Late answers, too: who is behind and has said so is helped. */
     if (read->is_chosen && read->found && read->outcome == QUORUM_READ_DONE)
-        repair_all(read);
+        bring_to_majority(read);
     if (!read->is_answered && read->is_chosen && is_settled(read))
         answer(read, QUORUM_READ_DONE);
     else if (!read->is_answered && is_hopeless(read))

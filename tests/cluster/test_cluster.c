@@ -5,6 +5,7 @@
 #include <criterion/new/assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 TestSuite(cluster, .fini = close_cluster, .timeout = 180);
 
@@ -205,4 +206,48 @@ Test(cluster, a_member_with_another_secret_is_told_of_on_both_sides)
         UNTIL(counts(&nodes[n], "kist_peer_unauthorized_total"));
     }
     put(&nodes[0], 1, "1");
+}
+
+/* Of its disk there is less than this free, and more than this in all. */
+static const char *more_than_is_free(const struct node *node)
+{
+    static char bytes[24];
+    struct statvfs disk;
+
+    cr_assert(eq(int, statvfs(node->kistd.directory, &disk), 0));
+    snprintf(bytes, sizeof(bytes), "%llu",
+             (unsigned long long)(disk.f_blocks + disk.f_bavail) / 2 *
+                 disk.f_frsize);
+    return bytes;
+}
+
+static void restart_full(struct node *node)
+{
+    const char *flags[FLAGS];
+    size_t n = 0;
+
+    kistd_kill(&node->kistd);
+    for (; node->flags[n] != NULL; n++)
+        flags[n] = node->flags[n];
+    flags[n++] = "--disk-reserve-bytes";
+    flags[n++] = more_than_is_free(node);
+    flags[n] = NULL;
+    kistd_start(&node->kistd, flags);
+}
+
+Test(cluster, a_node_with_a_full_disk_reads_what_it_cannot_keep)
+{
+    open_cluster(only_hints);
+    restart_full(&nodes[2]);
+    UNTIL(ask(&nodes[0], "GET /cluster", "", NULL) == 200 &&
+          answer_has("\"store\":\"read_only\""));
+    for (unsigned i = 0; i < 10; i++)
+        put(&nodes[0], i, text("%u", i));
+    for (unsigned i = 0; i < 10; i++) {
+        UNTIL(ask(&nodes[2], text("GET /kv/key-%u", i), "", NULL) != 503);
+        cr_assert(eq(uint, answer.status, 200));
+        cr_assert(view_is(blob_view(&answer.body), text("%u", i)));
+    }
+    cr_expect(ge(uint, ask(&nodes[2], "PUT /kv/key-1", "", "1"), 500));
+    cr_expect(answer_has("\"not_applied\""));
 }
