@@ -192,12 +192,11 @@ static bool is_empty_here(struct exchange *exchange)
     return bucket_sum_equal(env->ops->sum(env, all), (struct bucket_sum){0});
 }
 
-/* Every leaf differs, so they are one. */
+/* All leaves at once, as if they were one. */
 static void list_all(struct exchange *exchange)
 {
     exchange->leaves = 0;
     exchange->part.leaf = ENV_ALL_LEAVES;
-    exchange->differed++;
     blob_clear(&exchange->after);
     ask_page(exchange);
 }
@@ -216,6 +215,7 @@ static void next_partition(struct exchange *exchange)
     exchange->part.partition = exchange->partition++;
     exchange->had = exchange->fetched;
     if (is_empty_here(exchange)) {
+        exchange->differed++;
         list_all(exchange);
         return;
     }
@@ -245,6 +245,28 @@ static enum kist_status read_leaves(struct exchange *exchange,
         exchange->differed += differs;
     }
     return KIST_OK;
+}
+
+/*
+ * Each leaf that is listed takes a page at least. If one of them has fewer keys
+ * than there are such leaves, all keys of the partition are fewer pages.
+ */
+static bool is_quicker_whole(struct exchange *exchange)
+{
+    struct env *env = exchange->seat->env;
+    struct env_part first = exchange->part;
+    unsigned leaves = 0, keys;
+
+    for (unsigned leaf = RING_LEAVES; leaf-- > 0;)
+        if ((exchange->leaves & (UINT64_C(1) << leaf)) != 0) {
+            first.leaf = leaf;
+            leaves++;
+        }
+    blob_clear(&exchange->here);
+    return leaves > 1 &&
+           env->ops->list(env, first, (struct view){0}, &exchange->here,
+                          &keys) == KIST_OK &&
+           keys < leaves;
 }
 
 /* Keys. */
@@ -574,6 +596,8 @@ static void on_frame(struct exchange *exchange, const struct frame *frame)
         finish(exchange, status);
     else if (state == EXCHANGE_ROOTS)
         ask_roots(exchange);
+    else if (state == EXCHANGE_LEAVES && is_quicker_whole(exchange))
+        list_all(exchange);
     else if (state == EXCHANGE_LEAVES)
         next_leaf(exchange);
     else if (state == EXCHANGE_LISTING)

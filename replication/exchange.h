@@ -4,6 +4,8 @@
  * From the large to the small: the sums of all partitions that the two share;
  * of the partitions that differ, the sums of their leaves; of the leaves that
  * differ, the keys and versions; and only of what one of them lacks, records.
+ * Where so many leaves differ that the whole partition is fewer pages of keys
+ * than they are, it is listed whole.
  * What differs is looked at again after a while before anything is listed:
  * writes that were on their way are no difference.
  *
