@@ -9,6 +9,8 @@ static void rest(struct anti_entropy *entropy)
     uint64_t mean_ms = entropy->period_ms / entropy->seat->ring->member_count;
     uint64_t delay_ms = mean_ms / 2 + env->ops->random(env) % (mean_ms + 1);
 
+    if (entropy->returned != 0)
+        delay_ms = env->ops->random(env) % (entropy->settle_ms + 1);
     if (!entropy->is_stopped)
         env->ops->timer_set(env, &entropy->timer, delay_ms);
 }
@@ -32,8 +34,11 @@ static void on_done(struct exchange *exchange)
 static uint64_t next_peer(struct anti_entropy *entropy)
 {
     const struct ring *ring = entropy->seat->ring;
-    uint64_t self = entropy->seat->env->self, peer = 0;
+    uint64_t self = entropy->seat->env->self, peer = entropy->returned;
 
+    entropy->returned = 0;
+    if (peer != 0 && seat_expects(entropy->seat, peer))
+        return peer;
     for (unsigned i = 0; i < ring->member_count; i++) {
         entropy->turn = (entropy->turn + 1) % ring->member_count;
         peer = ring->members[entropy->turn].incarnation;
@@ -67,9 +72,17 @@ void anti_entropy_start(struct anti_entropy *entropy)
 
     entropy->timer = (struct env_timer){.fire = on_timer};
     entropy->is_busy = entropy->is_stopped = false;
+    entropy->returned = 0;
     entropy->turn =
         (unsigned)(env->ops->random(env) % entropy->seat->ring->member_count);
     rest(entropy);
+}
+
+void anti_entropy_expect(struct anti_entropy *entropy, uint64_t peer)
+{
+    entropy->returned = peer;
+    if (!entropy->is_busy)
+        rest(entropy);
 }
 
 void anti_entropy_stop(struct anti_entropy *entropy)

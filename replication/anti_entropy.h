@@ -4,7 +4,8 @@
  * Nothing else brings copies together for sure: hints and repairs are quicker
  * and may be lost. One exchange runs at a time, with one peer after the other,
  * so two rounds without failures are the bound within which copies are the
- * same, and twice the period of a round is what that takes.
+ * same, and twice the period of a round is what that takes. A peer that was
+ * away does not wait for its turn.
  */
 #ifndef KIST_REPLICATION_ANTI_ENTROPY_H
 #define KIST_REPLICATION_ANTI_ENTROPY_H
@@ -36,12 +37,19 @@ struct anti_entropy {
     struct env_timer timer;
     struct exchange exchange;
     uint64_t began_ms;
-    unsigned turn; /* The member that is next. */
+    uint64_t returned; /* Whose turn is out of turn; 0: nobody's. */
+    unsigned turn;     /* The member that is next. */
     bool is_busy;
     bool is_stopped;
 };
 
 void anti_entropy_start(struct anti_entropy *entropy);
+
+/*
+ * This peer was away and may have missed more than hints bring: it is next, and
+ * within the time that a write is under way. Of several the last one.
+ */
+void anti_entropy_expect(struct anti_entropy *entropy, uint64_t peer);
 
 /* Begins nothing more; an exchange that runs ends by itself. */
 void anti_entropy_stop(struct anti_entropy *entropy);

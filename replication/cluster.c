@@ -253,6 +253,8 @@ static void on_returned(void *ctx, uint64_t incarnation)
     struct cluster *cluster = ctx;
 
     hints_wake(&cluster->hints, incarnation);
+    if (cluster->is_comparing)
+        anti_entropy_expect(&cluster->entropy, incarnation);
 }
 
 static void on_member_moved(void *ctx, unsigned number, enum roll_standing from,
