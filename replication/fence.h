@@ -39,10 +39,11 @@ enum fence_state {
 const char *fence_state_name(enum fence_state state);
 
 struct fence_stats {
-    struct counter closed; /* How often an open fence closed. */
-    struct counter jumps;  /* Of the wall clock. */
-    struct gauge ahead_ms; /* Of the majority's median; negative: behind. */
-    struct gauge lead_ms;  /* Of the versions before the wall clock. */
+    struct counter closed;  /* How often an open fence closed. */
+    struct counter jumps;   /* Of the wall clock. */
+    struct counter too_far; /* Versions seen from the far future. */
+    struct gauge ahead_ms;  /* Of the majority's median; negative: behind. */
+    struct gauge lead_ms;   /* Of the versions before the wall clock. */
 };
 
 struct fence {

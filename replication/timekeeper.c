@@ -67,7 +67,7 @@ static void on_tick(struct env_timer *timer)
 }
 
 void timekeeper_start(struct timekeeper *keeper, struct env *env,
-                      struct hlc *hlc, const struct fence *fence)
+                      struct hlc *hlc, struct fence *fence)
 {
     *keeper = (struct timekeeper){.env = env, .hlc = hlc, .fence = fence};
     keeper->tick.fire = on_tick;
@@ -112,6 +112,7 @@ bool timekeeper_observe(struct timekeeper *keeper, struct version seen)
 {
     if (hlc_observe(keeper->hlc, seen, wall_ms(keeper)))
         return true;
-    counter_add(&keeper->too_far, 1);
+    if (keeper->fence != NULL)
+        counter_add(&keeper->fence->stats.too_far, 1);
     return false;
 }

@@ -19,13 +19,12 @@
 #include "replication/fence.h"
 
 struct timekeeper {
-    struct env *env;           /* Kept. */
-    struct hlc *hlc;           /* Kept. */
-    const struct fence *fence; /* Kept; NULL: none, all is believed. */
+    struct env *env;     /* Kept. */
+    struct hlc *hlc;     /* Kept. */
+    struct fence *fence; /* Kept; NULL: none, all is believed. */
     struct env_timer tick;
     struct env_lease lease;
     bool renewing;
-    struct counter too_far; /* Versions seen that are not to be believed. */
 };
 
 /*
@@ -34,7 +33,7 @@ struct timekeeper {
  * clock asks for would be ahead of time when it is right again.
  */
 void timekeeper_start(struct timekeeper *keeper, struct env *env,
-                      struct hlc *hlc, const struct fence *fence);
+                      struct hlc *hlc, struct fence *fence);
 
 /* The fence has opened: a lease is asked for now, and not a tick later. */
 void timekeeper_wake(struct timekeeper *keeper);
@@ -61,7 +60,10 @@ KIST_CHECKED enum kist_status timekeeper_stamp(struct timekeeper *keeper,
 KIST_CHECKED enum kist_status timekeeper_admit(struct timekeeper *keeper,
                                                struct version given);
 
-/* As hlc_observe(): false if the version is too far ahead to be believed. */
+/*
+ * As hlc_observe(): false if the version is too far ahead to be believed, which
+ * the fence counts.
+ */
 KIST_CHECKED bool timekeeper_observe(struct timekeeper *keeper,
                                      struct version seen);
 

@@ -92,6 +92,9 @@ static void add_node(struct metrics *metrics, struct cluster *cluster)
     metrics_counter(metrics, "kist_cluster_clock_fenced_total",
                     "How often this node stopped stamping writes.", NULL,
                     &fence->closed);
+    metrics_counter(metrics, "kist_cluster_clock_future_versions_total",
+                    "Versions seen that are far ahead of this node's clock.",
+                    NULL, &fence->too_far);
 }
 
 static void add_messages(struct metrics *metrics, struct cluster *cluster)

@@ -22,6 +22,7 @@ import checks  # noqa: E402
 import disk_faults  # noqa: E402
 import small_disks  # noqa: E402
 from clients import Client, History  # noqa: E402
+from connection import ask  # noqa: E402
 from machines import Machines  # noqa: E402
 from node import until  # noqa: E402
 
@@ -154,6 +155,29 @@ class Procedures(unittest.TestCase):
                          r'"name":"b"[^}]*"ahead_seconds":3[56]\d\d\.')
         self.finish()
 
+    def test_future(self):
+        if not asked.preload:
+            self.skipTest("no clock to set")
+        nodes = self.machines.members()
+        for node in nodes:
+            node.clock.set(ahead_s=3600)
+        self.machines.start()
+        until("taken", lambda: self.put("later"))
+        for node in nodes:
+            node.clock.set()
+        for node in nodes:
+            until(f"{node.name} waits", lambda node=node:
+                  node.page("/cluster").get("clock") == "behind")
+        found = self.follow("Most clocks were wrong together")
+        self.assertIn('"key":"later"', found)
+        self.assertEqual(len(found.splitlines()), 1)
+        self.assertEqual(ask(nodes[0].port, "GET /kv/later").status, 200)
+
+    def put(self, key):
+        node = self.machines.members()[0]
+        answer = ask(node.port, f"PUT /kv/{key}", body=b"1")
+        return answer is not None and answer.status == 201
+
     @classmethod
     def tearDownClass(cls):
         if asked.all:
@@ -166,7 +190,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("kistd")
     parser.add_argument("--preload", action="append", default=[])
-    parser.add_argument("only", nargs="*")
+    parser.add_argument("--only", action="append", default=[])
     asked = parser.parse_args()
     asked.kistd = os.environ.get("KISTD", asked.kistd)
     asked.all = not asked.only
