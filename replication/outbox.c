@@ -21,6 +21,7 @@ static enum outbox_lane lane_of(const struct env_call *call)
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:
+        return OUTBOX_READS;
     case FRAME_BEAT:
     case FRAME_RING:
     case FRAME_ADOPT:
@@ -30,7 +31,7 @@ static enum outbox_lane lane_of(const struct env_call *call)
     case FRAME_FLOOR:
         break;
     }
-    return OUTBOX_OTHERS;
+    return OUTBOX_MEMBERS;
 }
 
 static void append(struct outbox *outbox, enum outbox_lane lane,
@@ -46,12 +47,14 @@ static void append(struct outbox *outbox, enum outbox_lane lane,
 
 bool outbox_add(struct outbox *outbox, struct env_call *call, uint64_t now_ms)
 {
+    enum outbox_lane lane = lane_of(call);
+
     /* A message of any size may wait alone, else it never could. */
-    if (outbox->bytes > 0 &&
+    if (outbox->bytes > 0 && lane != OUTBOX_MEMBERS &&
         outbox->bytes + call->message.size > outbox->limit_bytes)
         return false;
     call->deadline_ms = now_ms + call->timeout_ms;
-    append(outbox, lane_of(call), call);
+    append(outbox, lane, call);
     return true;
 }
 

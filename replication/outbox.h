@@ -1,16 +1,24 @@
 /*
  * outbox - the messages that wait for one peer, within a number of bytes.
  *
- * Three lanes, because none should wait for the others: pushes, fetches, and
- * what keeps the cluster together. A peer that is dead or slow costs no more
- * than the limit: what does not fit is refused at once.
+ * Four lanes, because none should wait for the others: pushes, fetches,
+ * comparisons and pages, and what keeps the cluster together. A peer that is
+ * dead or slow costs no more than the limit: what does not fit is refused at
+ * once. The last lane has a few small messages at a time, which always fit:
+ * how a member is must not be unknown because much is on its way to it.
  */
 #ifndef KIST_REPLICATION_OUTBOX_H
 #define KIST_REPLICATION_OUTBOX_H
 
 #include "replication/parcel.h"
 
-enum outbox_lane { OUTBOX_PUSHES, OUTBOX_FETCHES, OUTBOX_OTHERS, OUTBOX_LANES };
+enum outbox_lane {
+    OUTBOX_PUSHES,
+    OUTBOX_FETCHES,
+    OUTBOX_READS,
+    OUTBOX_MEMBERS,
+    OUTBOX_LANES,
+};
 
 struct outbox {
     size_t limit_bytes;

@@ -243,6 +243,31 @@ Test(outbox, reads_do_not_wait_behind_writes)
     cr_assert(parcel.parts[0].call == &sent[1].call);
 }
 
+static struct env_call *empty(struct sent *one, enum frame_kind kind)
+{
+    struct frame frame = head(kind, 1);
+
+    frame_begin(&frame, &one->message);
+    frame_seal(1, &one->message);
+    return ready(one);
+}
+
+Test(outbox, beats_wait_behind_nothing_and_always_fit)
+{
+    struct outbox outbox;
+
+    outbox_init(&outbox, 3000);
+    cr_assert(outbox_add(&outbox, push(&sent[0], 1, "a", 5000), 0));
+    cr_assert(not(outbox_add(&outbox, empty(&sent[1], FRAME_SUMS), 0)));
+    cr_assert(outbox_add(&outbox, empty(&sent[2], FRAME_BEAT), 0));
+    outbox_take(&outbox, OUTBOX_PUSHES, &parcel);
+    cr_assert(outbox_add(&outbox, &sent[1].call, 0));
+    parcel_finish(&parcel, ENV_LOST, (struct view){0});
+    outbox_take(&outbox, OUTBOX_MEMBERS, &parcel);
+    cr_assert(eq(uint, parcel.count, 1));
+    cr_assert(parcel.parts[0].call == &sent[2].call);
+}
+
 Test(outbox, who_waits_too_long_is_told_that_nothing_was_sent)
 {
     struct outbox outbox;
