@@ -10,4 +10,7 @@ uint64_t clock_wall_ms(void);
 /* Monotonic, nanoseconds since some start: deadlines, durations. */
 uint64_t clock_mono_ns(void);
 
+/* Of the calling thread, which must have nothing better to do. */
+void clock_pause_ms(uint64_t pause_ms);
+
 #endif

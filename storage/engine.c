@@ -4,6 +4,8 @@
  */
 #include "storage/engine.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -98,4 +100,18 @@ void engine_fault_set(struct engine_fault *fault, const char *format, ...)
     va_start(values, format);
     vsnprintf(fault->text, sizeof(fault->text), format, values);
     va_end(values);
+}
+
+enum kist_status engine_apply(struct engine *engine,
+                              const struct engine_batch *batch,
+                              enum engine_sync sync, uint64_t patience_ms)
+{
+    uint64_t deadline_ns = clock_mono_ns() + patience_ms * 1000000;
+    enum kist_status status = engine->ops->apply(engine, batch, sync);
+
+    while (status == KIST_BUSY && clock_mono_ns() < deadline_ns) {
+        clock_pause_ms(1);
+        status = engine->ops->apply(engine, batch, sync);
+    }
+    return status;
 }

@@ -81,8 +81,9 @@ struct engine_ops {
      * compaction met damaged data; KIST_IO: any other failure. Of all three
      * the outcome is unknown, because what was written before the failure may
      * be found at the next open. KIST_READ_ONLY: an earlier
-     * write failed, and nothing of this one was tried. KIST_NO_MEMORY: nothing
-     * was tried.
+     * write failed, and nothing of this one was tried. KIST_BUSY: it would have
+     * had to wait for compactions or a flush; nothing was tried, and a later
+     * attempt may succeed. KIST_NO_MEMORY: nothing was tried.
      */
     enum kist_status (*apply)(struct engine *engine,
                               const struct engine_batch *batch,
@@ -139,6 +140,12 @@ struct engine {
     const struct engine_ops *ops;
 };
 
+/* As ops->apply, but a busy engine is tried again for up to patience_ms. */
+KIST_CHECKED enum kist_status engine_apply(struct engine *engine,
+                                           const struct engine_batch *batch,
+                                           enum engine_sync sync,
+                                           uint64_t patience_ms);
+
 struct engine_iterator {
     const struct engine_ops *ops;
 };
@@ -153,6 +160,7 @@ struct engine_options {
     size_t write_buffer_bytes; /* 0: ENGINE_WRITE_BUFFER. */
     size_t block_cache_bytes;  /* 0: ENGINE_BLOCK_CACHE. */
     unsigned max_open_files;   /* 0: the engine's own default. */
+    unsigned threads;          /* That compact; 0: automatic. Not LevelDB's. */
     bool accept_data_loss; /* Open although acknowledged writes are damaged. */
 };
 
@@ -168,12 +176,17 @@ void engine_fault_set(struct engine_fault *fault, const char *format, ...)
     KIST_PRINTF(2, 3);
 
 /*
- * LevelDB (storage/engine_leveldb.c). KIST_CORRUPT: the log or the tables are
- * damaged beyond a torn tail; fault says what and how much. KIST_BUSY: another
- * process has it open. KIST_DISK_FULL, KIST_IO.
+ * KIST_CORRUPT: the log or the tables are damaged beyond a torn tail; fault
+ * says what and how much. KIST_BUSY: another process has it open.
+ * KIST_DISK_FULL, KIST_IO.
  */
 KIST_CHECKED enum kist_status
 engine_leveldb_open(const struct engine_options *options,
+                    struct engine_fault *out_fault, struct engine **out_engine);
+
+/* Only where RocksDB was found: storage/engine_kind.h. */
+KIST_CHECKED enum kist_status
+engine_rocksdb_open(const struct engine_options *options,
                     struct engine_fault *out_fault, struct engine **out_engine);
 
 #endif

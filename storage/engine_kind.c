@@ -1,7 +1,5 @@
 #include "storage/engine_kind.h"
 
-#include <assert.h>
-
 const char *engine_kind_name(enum engine_kind kind)
 {
     switch (kind) {
@@ -20,7 +18,11 @@ enum kist_status engine_kind_check(enum engine_kind kind,
     case ENGINE_LEVELDB:
         return KIST_OK;
     case ENGINE_ROCKSDB:
+#ifdef KIST_ROCKSDB
+        return KIST_OK;
+#else
         break;
+#endif
     }
     engine_fault_set(out_fault,
                      "this kistd was built without the engine %s; install its "
@@ -38,8 +40,11 @@ enum kist_status engine_kind_open(enum engine_kind kind,
     case ENGINE_LEVELDB:
         return engine_leveldb_open(options, out_fault, out_engine);
     case ENGINE_ROCKSDB:
+#ifdef KIST_ROCKSDB
+        return engine_rocksdb_open(options, out_fault, out_engine);
+#else
         break;
+#endif
     }
-    assert(false); /* An engine that is not in this build. */
-    return KIST_INVALID;
+    return engine_kind_check(kind, out_fault);
 }

@@ -27,7 +27,7 @@ const char *engine_kind_name(enum engine_kind kind);
 KIST_CHECKED enum kist_status engine_kind_check(enum engine_kind kind,
                                                 struct engine_fault *out_fault);
 
-/* As engine_leveldb_open(), which see. The check must have passed. */
+/* As engine_leveldb_open(); or as the check. */
 KIST_CHECKED enum kist_status
 engine_kind_open(enum engine_kind kind, const struct engine_options *options,
                  struct engine_fault *out_fault, struct engine **out_engine);

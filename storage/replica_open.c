@@ -13,7 +13,12 @@
 
 #define MARK_KEY VIEW_LITERAL("mreplica")
 
-enum { MARK_FORMAT = 1, MARK_SIZE = 11, PAGE_BYTES = 1 << 20 };
+enum {
+    MARK_FORMAT = 1,
+    MARK_SIZE = 11,
+    PAGE_BYTES = 1 << 20,
+    PATIENCE_MS = 60000, /* Nobody is served before this is done. */
+};
 
 enum mark_state {
     MARK_NONE,     /* A node's alone. */
@@ -55,7 +60,7 @@ static enum kist_status apply(struct engine *engine, struct engine_batch *batch)
     enum kist_status status = KIST_NO_MEMORY;
 
     if (!batch->bytes.failed)
-        status = engine->ops->apply(engine, batch, ENGINE_SYNC);
+        status = engine_apply(engine, batch, ENGINE_SYNC, PATIENCE_MS);
     engine_batch_clear(batch);
     return status;
 }

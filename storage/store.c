@@ -28,7 +28,13 @@
 #define LEASE_KEY    VIEW_LITERAL("mlease")
 #define CANARY_KEY   VIEW_LITERAL("mcanary")
 
-#define IDLE_BACKLOG 4 /* From here on LevelDB compacts level 0. */
+#define IDLE_BACKLOG 4 /* From here on engines compact level 0. */
+
+/*
+ * How long a write waits for a busy engine: of a client, and where nobody is
+ * served before it is done.
+ */
+enum { WRITE_PATIENCE_MS = 500, OPEN_PATIENCE_MS = 60000 };
 
 #define LOW_SPACE "free disk space is below the reserve"
 
@@ -52,6 +58,8 @@ struct store {
     pthread_mutex_t state_lock; /* Orders changes of state. */
     _Atomic int state;          /* enum store_state */
     atomic_bool poisoned;       /* A write failed since the engine opened. */
+
+    bool was_busy; /* The thread in store_apply(): of its last write. */
 
     struct hlc clock;
     struct store_stats stats;
@@ -145,7 +153,7 @@ static enum kist_status put_u64(struct engine *engine, struct view key,
     blob_append_u64(&value, number);
     engine_batch_put(&batch, key, blob_view(&value));
     if (!value.failed && !batch.bytes.failed)
-        status = engine->ops->apply(engine, &batch, ENGINE_SYNC);
+        status = engine_apply(engine, &batch, ENGINE_SYNC, OPEN_PATIENCE_MS);
     engine_batch_free(&batch);
     blob_free(&value);
     return status;
@@ -547,7 +555,8 @@ static enum kist_status write_failed(struct store *store,
                                      enum kist_status status)
 {
     counter_add(&store->stats.write_errors, 1);
-    if (status == KIST_READ_ONLY || status == KIST_NO_MEMORY)
+    if (status == KIST_READ_ONLY || status == KIST_NO_MEMORY ||
+        status == KIST_BUSY) /* Nothing was tried. */
         return status;
 
     atomic_store(&store->poisoned, true);
@@ -576,6 +585,21 @@ enum kist_status store_writable(const struct store *store)
     return KIST_READ_ONLY;
 }
 
+/*
+ * A queue full of writes does not wait for a busy engine one after the other:
+ * once one has waited in vain, the next are tried once each.
+ */
+static enum kist_status apply(struct store *store,
+                              const struct engine_batch *batch,
+                              enum engine_sync sync)
+{
+    enum kist_status status = engine_apply(
+        store->engine, batch, sync, store->was_busy ? 0 : WRITE_PATIENCE_MS);
+
+    store->was_busy = status == KIST_BUSY;
+    return status;
+}
+
 /* Under the engine's lock, so that a reopen forgets before or after it. */
 static enum kist_status apply_through_cache(struct store *store,
                                             const struct engine_batch *batch,
@@ -584,9 +608,9 @@ static enum kist_status apply_through_cache(struct store *store,
     enum kist_status status;
 
     if (store->cache == NULL)
-        return store->engine->ops->apply(store->engine, batch, sync);
+        return apply(store, batch, sync);
     cache_write_begin(store->cache, batch);
-    status = store->engine->ops->apply(store->engine, batch, sync);
+    status = apply(store, batch, sync);
     cache_write_end(store->cache, batch,
                     status == KIST_OK ? CACHE_APPLIED : CACHE_FAILED);
     return status;

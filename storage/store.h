@@ -133,9 +133,11 @@ uint64_t store_opening(const struct store *store);
 
 /*
  * Write the batch whole or not at all. KIST_DISK_FULL, KIST_READ_ONLY,
- * KIST_IO, KIST_NO_MEMORY: nothing was written. KIST_UNKNOWN: it may or may
- * not survive a restart. KIST_READ_ONLY is also the answer to a batch that was
- * made before this opening, which may have brought an unknown write to light.
+ * KIST_IO, KIST_NO_MEMORY: nothing was written. KIST_BUSY: nor then, because
+ * the engine has been catching up for half a second. KIST_UNKNOWN: it may or
+ * may not survive a restart. KIST_READ_ONLY is also the answer to a batch that
+ * was made before this opening, which may have brought an unknown write to
+ * light.
  */
 KIST_CHECKED enum kist_status store_apply(struct store *store,
                                           const struct engine_batch *batch,

@@ -1,5 +1,5 @@
 /*
- * wal - LevelDB's log file format, surveyed for damage.
+ * wal - LevelDB's log file format, surveyed for damage; RocksDB's is the same.
  *
  * LevelDB's own reader answers "is everything before the end readable?", and
  * not even that: a record whose length points past the end of the file, or a

@@ -17,7 +17,7 @@
 
 enum { NAME_ROOM = 64 };
 
-/* A directory of LevelDB's as its file names tell it. */
+/* The directory as its file names tell it. */
 struct listing {
     uint64_t *logs; /* Ascending. */
     size_t log_count;
@@ -26,6 +26,7 @@ struct listing {
 
 struct check {
     const char *path;
+    enum wal_owner owner;
     int directory;
     struct listing listing;
     bool has_seal;
@@ -172,9 +173,15 @@ static bool take_varint(struct view *bytes, uint64_t *out_number)
     return false;
 }
 
+enum edit_tag {
+    EDIT_COMPARATOR = 1,
+    EDIT_FIRST_LOG = 2,
+    EDIT_IDENTITY = (1 << 13) + 1, /* RocksDB's alone. */
+};
+
 /*
- * An edit begins with the comparator's name (tag 1), if at all, and then the
- * number of the first log it does not cover (tag 2), if at all.
+ * An edit begins with the names of the database and of the comparator, if at
+ * all, and then the number of the first log it does not cover, if at all.
  */
 static bool visit_edit(void *ctx, const struct wal_record *record)
 {
@@ -184,14 +191,14 @@ static bool visit_edit(void *ctx, const struct wal_record *record)
 
     if (record->behind > 0 || !take_varint(&edit, &tag))
         return true;
-    if (tag == 1) {
+    while (tag == EDIT_IDENTITY || tag == EDIT_COMPARATOR) {
         if (!take_varint(&edit, &number) || number > edit.size)
             return true;
         edit = view_from(edit, (size_t)number);
         if (!take_varint(&edit, &tag))
             return true;
     }
-    if (tag == 2 && take_varint(&edit, &number))
+    if (tag == EDIT_FIRST_LOG && take_varint(&edit, &number))
         check->first_log = number;
     return true;
 }
@@ -236,6 +243,29 @@ static void check_log_exists(struct check *check, uint64_t number)
                          "the log %s/%s is missing, and the newest writes "
                          "with it; " RESTORE ", " ACCEPT,
                          check->path, name);
+}
+
+/*
+ * LevelDB names a log that exists. RocksDB names the next number after those
+ * it has taken over, and its new log may have a higher one; but it has one
+ * before it has tables.
+ */
+static void check_first_log_exists(struct check *check)
+{
+    const struct listing *listing = &check->listing;
+    bool has_newer = listing->log_count > 0 &&
+                     listing->logs[listing->log_count - 1] >= check->first_log;
+
+    switch (check->owner) {
+    case WAL_OF_LEVELDB:
+        if (check->first_log != 0)
+            check_log_exists(check, check->first_log);
+        break;
+    case WAL_OF_ROCKSDB:
+        if (listing->has_tables && !has_newer)
+            check_log_exists(check, check->first_log);
+        break;
+    }
 }
 
 static uint64_t read_little(const char *at, unsigned size)
@@ -325,8 +355,7 @@ static enum kist_status check_logs(struct check *check)
 {
     enum kist_status status = KIST_OK;
 
-    if (check->first_log != 0)
-        check_log_exists(check, check->first_log);
+    check_first_log_exists(check);
     if (check->has_seal && check->seal.log >= check->first_log)
         check_log_exists(check, check->seal.log);
     for (size_t i = 0; i < check->listing.log_count; i++) {
@@ -408,10 +437,11 @@ static void clear(struct check *check)
         close(check->directory);
 }
 
-enum kist_status wal_check(const char *path, struct wal_verdict *out_verdict)
+enum kist_status wal_check(const char *path, enum wal_owner owner,
+                           struct wal_verdict *out_verdict)
 {
     struct wal_verdict verdict = {0};
-    struct check check = {.path = path, .verdict = &verdict};
+    struct check check = {.path = path, .owner = owner, .verdict = &verdict};
     enum kist_status status = gather(&check);
 
     if (status == KIST_OK) {
@@ -465,10 +495,10 @@ static enum kist_status describe(const struct check *check,
     return KIST_OK;
 }
 
-void wal_check_seal(const char *path)
+void wal_check_seal(const char *path, enum wal_owner owner)
 {
     struct wal_verdict verdict = {0};
-    struct check check = {.path = path, .verdict = &verdict};
+    struct check check = {.path = path, .owner = owner, .verdict = &verdict};
 
     /*
      * Judged as the next open will: a compaction that failed in the

@@ -1,11 +1,13 @@
 /*
- * wal_check - may LevelDB open this directory, and what would it lose?
+ * wal_check - may LevelDB or RocksDB open this directory, and what would it
+ * lose?
  *
  * To be asked before every open, by the holder of the directory's lock.
  * LevelDB alone would lose acknowledged writes without a word in several
  * cases, even with paranoid_checks: a run of zeros or a damaged length in a
  * log, a missing log, and, worst, a missing CURRENT, for which it begins a
- * new database and deletes the tables of the old one.
+ * new database and deletes the tables of the old one. RocksDB, which writes
+ * the same logs, does no better.
  *
  * The rule: damage with no whole record behind it, in any log, is a write
  * that a crash cut off. It was never acknowledged, and goes. Damage with
@@ -31,6 +33,12 @@ enum wal_damage {
     WAL_UNREADABLE, /* Opening is impossible, or would destroy the rest. */
 };
 
+/* Whose directory it is. */
+enum wal_owner {
+    WAL_OF_LEVELDB,
+    WAL_OF_ROCKSDB,
+};
+
 struct wal_verdict {
     enum wal_damage damage;
     struct engine_fault fault; /* "" for WAL_WHOLE. */
@@ -42,18 +50,19 @@ struct wal_verdict {
 };
 
 /*
- * Reads only. path is LevelDB's directory; an empty one, and one where a first
- * creation was cut off, are WAL_WHOLE. KIST_IO, KIST_NO_MEMORY: no verdict.
+ * Reads only. path is the owner's directory; an empty one, and one where a
+ * first creation was cut off, are WAL_WHOLE. KIST_IO, KIST_NO_MEMORY: no
+ * verdict.
  */
-KIST_CHECKED enum kist_status wal_check(const char *path,
+KIST_CHECKED enum kist_status wal_check(const char *path, enum wal_owner owner,
                                         struct wal_verdict *out_verdict);
 
 /*
- * Seals a directory that LevelDB has just closed, if all in it is in order.
+ * Seals a directory that its owner has just closed, if all in it is in order.
  * Syncs the log first: unsynced writes in it are durable from then on. If any
  * of this fails there is no seal, and the next check knows only as much as
  * after a crash.
  */
-void wal_check_seal(const char *path);
+void wal_check_seal(const char *path, enum wal_owner owner);
 
 #endif

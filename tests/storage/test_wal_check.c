@@ -206,10 +206,10 @@ Test(wal_check, a_new_and_an_empty_directory_are_whole)
     struct wal_verdict verdict;
 
     cr_assert(zero(int, mkdir(original, 0700)));
-    cr_assert(eq(int, wal_check(original, &verdict), KIST_OK));
+    cr_assert(eq(int, wal_check(original, WAL_OF_LEVELDB, &verdict), KIST_OK));
     cr_assert(eq(int, verdict.damage, WAL_WHOLE));
     make_closed(0);
-    cr_assert(eq(int, wal_check(original, &verdict), KIST_OK));
+    cr_assert(eq(int, wal_check(original, WAL_OF_LEVELDB, &verdict), KIST_OK));
     cr_assert(eq(int, verdict.damage, WAL_WHOLE));
     cr_assert(eq(str, verdict.fault.text, ""));
 }
@@ -219,7 +219,7 @@ Test(wal_check, counts_the_writes_of_a_whole_log)
     struct wal_verdict verdict;
 
     make_crashed(500);
-    cr_assert(eq(int, wal_check(original, &verdict), KIST_OK));
+    cr_assert(eq(int, wal_check(original, WAL_OF_LEVELDB, &verdict), KIST_OK));
     cr_assert(eq(int, verdict.damage, WAL_WHOLE));
     cr_assert(eq(u64, verdict.records_before, 500));
     cr_assert(zero(u64, verdict.damaged_bytes));

@@ -1,4 +1,4 @@
-#include "storage/leveldb_failure.h"
+#include "storage/engine_failure.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -16,20 +16,25 @@ static bool starts_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* Held by this process, or by another one. */
 static bool says_locked(const char *text)
 {
-    return starts_with(text, "IO error: lock ") &&
-           (strstr(text, "already held by process") != NULL ||
-            mentions(text, EAGAIN) || mentions(text, EACCES));
+    bool of_lock = starts_with(text, "IO error: lock ") ||
+                   starts_with(text, "IO error: While lock file:");
+    bool is_ours = strstr(text, "already held by process") != NULL ||
+                   strstr(text, "lock hold by current process") != NULL;
+
+    return of_lock &&
+           (is_ours || mentions(text, EAGAIN) || mentions(text, EACCES));
 }
 
-enum kist_status leveldb_failure_status(const char *text)
+enum kist_status engine_failure_status(const char *text)
 {
     if (starts_with(text, "Corruption:"))
         return KIST_CORRUPT;
     if (mentions(text, ENOSPC) || mentions(text, EDQUOT))
         return KIST_DISK_FULL;
-    if (says_locked(text))
+    if (says_locked(text) || starts_with(text, "Result incomplete:"))
         return KIST_BUSY;
     return KIST_IO;
 }

@@ -1,0 +1,279 @@
+/*
+ * RocksDB 7.8 behind the seam: what is not as in LevelDB.
+ *
+ * - A write never waits inside RocksDB. Where it would have to, because too
+ *   many tables wait at level 0 or memory is not yet written out, it is
+ *   refused with nothing tried (no_slowdown), and the caller decides how long
+ *   a client waits. Before that comes to pass writes are slowed down here, a
+ *   little more with each table, as LevelDB does.
+ * - Debian's build has its assertions on and aborts when a write finds no
+ *   space, and so does an open. The store keeps a reserve for writes; for the
+ *   open the room it needs is measured here.
+ * - Filters and indexes live in the block cache, in parts, so that memory has
+ *   a bound whatever the data.
+ */
+#include <rocksdb/c.h>
+
+#define LSM(name) rocksdb_##name
+
+#include "storage/engine_lsm.h"
+#include "storage/engine_lsm_open.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <sys/statvfs.h>
+
+enum {
+    BLOOM_BITS_PER_KEY = 10,
+    WRITE_BUFFERS = 3, /* One being filled, two being written out. */
+    SLOW_TABLES = 12,  /* At level 0: from here on writes are slowed down, */
+    STOP_TABLES = 24,  /* and from here on refused. */
+    SYNCED_BYTES = 1 << 20,
+    KEPT_LOGS = 2,
+    LOG_LEVEL_WARN = 2,
+    TOLERATE_TORN_TAILS = 0, /* rocksdb::WALRecoveryMode. */
+    SKIP_ANY_DAMAGE = 3,
+    THREADS_MAX = 8, /* If nobody says how many. */
+};
+
+/* Beside the logs: MANIFEST, OPTIONS, a new log's first block. */
+static const uint64_t ROOM_TO_OPEN = 16 << 20;
+
+/* Into memory of our own: a pinned block would have to outlive a reopen. */
+static enum kist_status get(struct engine *engine, struct view key,
+                            struct blob *out_value)
+{
+    struct lsm *it = self(engine);
+    char *failure = NULL;
+    struct view value;
+    rocksdb_pinnableslice_t *pinned =
+        rocksdb_get_pinned(it->db, it->lookups, key.data, key.size, &failure);
+
+    if (failure != NULL)
+        return status_of(failure);
+    if (pinned == NULL)
+        return KIST_NOT_FOUND;
+    value.data = rocksdb_pinnableslice_value(pinned, &value.size);
+    struct blob copy = BLOB_EMPTY;
+    blob_append(&copy, value);
+    rocksdb_pinnableslice_destroy(pinned);
+    if (copy.failed)
+        return KIST_NO_MEMORY;
+    *out_value = copy;
+    return KIST_OK;
+}
+
+static uint64_t approximate_size(struct engine *engine, struct view from,
+                                 struct view to)
+{
+    char *failure = NULL;
+    uint64_t size = 0;
+
+    rocksdb_approximate_sizes(self(engine)->db, 1, &from.data, &from.size,
+                              &to.data, &to.size, &size, &failure);
+    return status_of(failure) == KIST_OK ? size : 0;
+}
+
+static unsigned backlog(struct engine *engine)
+{
+    return (unsigned)number_property(engine, "rocksdb.num-files-at-level0");
+}
+
+static uint64_t memory(struct engine *engine)
+{
+    return number_property(engine, "rocksdb.cur-size-all-mem-tables") +
+           number_property(engine, "rocksdb.block-cache-usage") +
+           number_property(engine, "rocksdb.estimate-table-readers-mem");
+}
+
+static void slow_down(struct engine *engine)
+{
+    unsigned tables = backlog(engine);
+
+    if (tables >= SLOW_TABLES)
+        clock_pause_ms(tables - SLOW_TABLES + 1);
+}
+
+static enum kist_status apply_paced(struct engine *engine,
+                                    const struct engine_batch *batch,
+                                    enum engine_sync sync)
+{
+    slow_down(engine);
+    return apply(engine, batch, sync);
+}
+
+static void flush(struct engine *engine)
+{
+    struct lsm *it = self(engine);
+    rocksdb_flushoptions_t *options;
+    char *failure = NULL;
+
+    if (atomic_load(&it->poisoned))
+        return;
+    options = rocksdb_flushoptions_create();
+    rocksdb_flush(it->db, options, &failure);
+    rocksdb_flushoptions_destroy(options);
+    rocksdb_free(failure); /* Then it is in the log, as it was. */
+}
+
+static const struct engine_ops rocksdb_ops = {
+    .name = "rocksdb",
+    .close = close_engine,
+    .get = get,
+    .apply = apply_paced,
+    .iterator_open = iterator_open,
+    .iterator_close = iterator_close,
+    .seek = seek,
+    .seek_before = seek_before,
+    .next = next,
+    .previous = previous,
+    .valid = valid,
+    .key = key,
+    .value = value,
+    .error = error,
+    .approximate_size = approximate_size,
+    .backlog = backlog,
+    .memory = memory,
+    .flush = flush,
+    .compact = compact,
+};
+
+static void set_tables(struct lsm *it, size_t cache_bytes)
+{
+    rocksdb_block_based_table_options_t *tables =
+        rocksdb_block_based_options_create();
+
+    it->cache = rocksdb_cache_create_lru(cache_bytes);
+    rocksdb_block_based_options_set_block_cache(tables, it->cache);
+    /* Theirs from here on; it->filter stays NULL. */
+    rocksdb_block_based_options_set_filter_policy(
+        tables, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
+    rocksdb_block_based_options_set_index_type(
+        tables, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_partition_filters(tables, 1);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(tables, 1);
+    rocksdb_block_based_options_set_pin_top_level_index_and_filter(tables, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(
+        tables, 1);
+    rocksdb_options_set_block_based_table_factory(it->options, tables);
+    rocksdb_block_based_options_destroy(tables);
+}
+
+/* One thread for every two cores compacts, and one more writes memory out. */
+static void set_threads(struct lsm *it, unsigned threads)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (threads == 0)
+        threads = cores / 2 > THREADS_MAX ? THREADS_MAX
+                  : cores / 2 > 0         ? (unsigned)(cores / 2)
+                                          : 1;
+    rocksdb_options_set_max_background_jobs(it->options, (int)threads + 1);
+    rocksdb_options_set_max_subcompactions(it->options, threads);
+}
+
+static void set_writes(struct lsm *it)
+{
+    for (size_t i = 0; i <= ENGINE_SYNC; i++)
+        rocksdb_writeoptions_set_no_slowdown(it->writes[i], 1);
+    rocksdb_options_set_max_write_buffer_number(it->options, WRITE_BUFFERS);
+    /* Only one threshold: between two of them every write would be refused. */
+    rocksdb_options_set_level0_slowdown_writes_trigger(it->options,
+                                                       STOP_TABLES);
+    rocksdb_options_set_level0_stop_writes_trigger(it->options, STOP_TABLES);
+    rocksdb_options_set_soft_pending_compaction_bytes_limit(it->options, 0);
+    rocksdb_options_set_hard_pending_compaction_bytes_limit(it->options, 0);
+    rocksdb_options_set_bytes_per_sync(it->options, SYNCED_BYTES);
+}
+
+/* It writes about itself no more than it must. */
+static void set_quiet(struct lsm *it)
+{
+    rocksdb_options_set_info_log_level(it->options, LOG_LEVEL_WARN);
+    rocksdb_options_set_keep_log_file_num(it->options, KEPT_LOGS);
+    rocksdb_options_set_max_log_file_size(it->options, SYNCED_BYTES);
+    rocksdb_options_set_stats_dump_period_sec(it->options, 0);
+    rocksdb_options_set_stats_persist_period_sec(it->options, 0);
+}
+
+static void set_options(struct lsm *it, const struct engine_options *options)
+{
+    size_t buffer = options->write_buffer_bytes;
+    size_t cache = options->block_cache_bytes;
+    unsigned files = options->max_open_files;
+
+    it->owner = WAL_OF_ROCKSDB;
+    it->name = "RocksDB";
+    rocksdb_options_set_create_if_missing(it->options, 1);
+    rocksdb_options_set_paranoid_checks(it->options, 1);
+    rocksdb_options_set_wal_recovery_mode(it->options, TOLERATE_TORN_TAILS);
+    rocksdb_options_set_write_buffer_size(
+        it->options, buffer ? buffer : ENGINE_WRITE_BUFFER);
+    rocksdb_options_set_compression(it->options, rocksdb_lz4_compression);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(it->options, 1);
+    if (files > 0)
+        rocksdb_options_set_max_open_files(
+            it->options, files < INT_MAX ? (int)files : INT_MAX);
+    set_tables(it, cache ? cache : ENGINE_BLOCK_CACHE);
+    set_threads(it, options->threads);
+    set_writes(it);
+    set_quiet(it);
+}
+
+static void set_dropping(struct lsm *it, bool dropping)
+{
+    rocksdb_options_set_wal_recovery_mode(
+        it->options, dropping ? SKIP_ANY_DAMAGE : TOLERATE_TORN_TAILS);
+}
+
+/* Recovery writes what is in the logs into tables. */
+static uint64_t bytes_of_logs(const char *path)
+{
+    DIR *listing = opendir(path);
+    struct dirent *entry;
+    uint64_t bytes = 0;
+    struct stat about;
+
+    if (listing == NULL)
+        return 0;
+    while ((entry = readdir(listing)) != NULL) {
+        const char *dot = strrchr(entry->d_name, '.');
+
+        if (dot != NULL && strcmp(dot, ".log") == 0 &&
+            fstatat(dirfd(listing), entry->d_name, &about, 0) == 0)
+            bytes += (uint64_t)about.st_size;
+    }
+    closedir(listing);
+    return bytes;
+}
+
+static enum kist_status check_room(const struct lsm *it,
+                                   struct engine_fault *out_fault)
+{
+    uint64_t needed = bytes_of_logs(it->path) + ROOM_TO_OPEN, room;
+    struct statvfs about;
+
+    if (statvfs(it->path, &about) != 0) {
+        engine_fault_set(out_fault, "cannot measure the filesystem of %s: %s",
+                         it->path, strerror(errno));
+        return KIST_IO;
+    }
+    room = (uint64_t)about.f_bavail * about.f_frsize;
+    if (room >= needed)
+        return KIST_OK;
+    engine_fault_set(out_fault,
+                     "%s has %llu bytes free and RocksDB needs %llu to open; "
+                     "free some space",
+                     it->path, (unsigned long long)room,
+                     (unsigned long long)needed);
+    return KIST_DISK_FULL;
+}
+
+enum kist_status engine_rocksdb_open(const struct engine_options *options,
+                                     struct engine_fault *out_fault,
+                                     struct engine **out_engine)
+{
+    return open_lsm(&rocksdb_ops, options, out_fault, out_engine);
+}
