@@ -8,6 +8,7 @@
 enum {
     KEPT_SIZE = 24,
     PATIENCE = 100, /* Looks, before it is begun anew. */
+    SETTLE_MS = 2,  /* Between looks whether all seats have a level. */
 };
 
 static struct env *env_of(const struct floor *floor)
@@ -77,34 +78,62 @@ static void say(struct floor *floor, const struct frame *frame,
 
 static void hold_to_levels(struct floor *floor)
 {
-    floor->seat->fence = (struct version){floor->levels.fence, 0};
-    floor->seat->floor = (struct version){floor->levels.floor, 0};
+    seat_hold(floor->seat, (struct version){floor->levels.fence, 0},
+              (struct version){floor->levels.floor, 0});
+    if (floor->raised != NULL)
+        floor->raised(floor);
 }
 
-static void on_kept(struct env_keep *keep, enum kist_status status)
+/* Whoever asked for the levels that are coming, or were, is answered. */
+static void end_keeping(struct floor *floor, enum kist_status status)
 {
-    struct floor *floor = OWNER(keep, struct floor, keep);
     struct replica_caller *caller = floor->caller;
-    bool is_purge = floor->coming.purge > floor->levels.purge;
 
     floor->is_keeping = false;
     floor->caller = NULL;
-    if (status == KIST_OK) {
-        counter_add(&floor->stats.raised,
-                    floor->coming.floor > floor->levels.floor);
-        floor->levels = floor->coming;
-        hold_to_levels(floor);
-    }
-    if (status == KIST_OK && is_purge) {
-        floor->partition = 0;
-        purge(floor);
-    }
     if (caller == NULL)
         return;
     if (status == KIST_OK)
         say(floor, &floor->asked, FRAME_FLOOR_YES, caller);
     else
         replica_refuse(floor->seat, &floor->asked, FRAME_BUSY, caller);
+}
+
+static void settle(struct floor *floor)
+{
+    struct env *env = env_of(floor);
+
+    if (floor->is_stopped)
+        end_keeping(floor, KIST_BUSY);
+    else if (seat_is_drained(floor->seat))
+        end_keeping(floor, KIST_OK);
+    else
+        env->ops->timer_set(env, &floor->settle, SETTLE_MS);
+}
+
+static void on_settle(struct env_timer *timer)
+{
+    settle(OWNER(timer, struct floor, settle));
+}
+
+static void on_kept(struct env_keep *keep, enum kist_status status)
+{
+    struct floor *floor = OWNER(keep, struct floor, keep);
+    bool is_purge = floor->coming.purge > floor->levels.purge;
+
+    if (status != KIST_OK) {
+        end_keeping(floor, status);
+        return;
+    }
+    counter_add(&floor->stats.raised,
+                floor->coming.floor > floor->levels.floor);
+    floor->levels = floor->coming;
+    hold_to_levels(floor);
+    if (is_purge) {
+        floor->partition = 0;
+        purge(floor);
+    }
+    settle(floor);
 }
 
 static void keep(struct floor *floor, const struct floor_levels *levels)
@@ -476,11 +505,12 @@ enum kist_status floor_start(struct floor *floor, struct view kept)
     if (status != KIST_OK)
         return status;
     assert(!floor->is_keeping && !floor->is_asking && !floor->is_purging);
-    hold_to_levels(floor);
     floor->is_stopped = false;
+    hold_to_levels(floor);
     floor->partition = 0;
     floor->tick = (struct env_timer){.fire = on_tick};
     floor->later = (struct env_timer){.fire = on_later};
+    floor->settle = (struct env_timer){.fire = on_settle};
     floor_follow(floor);
     rest(floor);
     return KIST_OK;
@@ -493,6 +523,10 @@ void floor_stop(struct floor *floor)
     floor->is_stopped = true;
     env->ops->timer_stop(env, &floor->tick);
     env->ops->timer_stop(env, &floor->later);
+    if (floor->settle.own != NULL) {
+        env->ops->timer_stop(env, &floor->settle);
+        end_keeping(floor, KIST_BUSY);
+    }
 }
 
 void floor_clear(struct floor *floor)

@@ -23,6 +23,9 @@
  *
  * The first member that may be expected drives. Two drivers are no harm.
  *
+ * A member has taken a step when all of its seats have, and what they began
+ * before is stored (replication/seat.h).
+ *
  * Threads: its env's.
  */
 #ifndef KIST_REPLICATION_FLOOR_H
@@ -49,6 +52,8 @@ struct floor {
     uint64_t timeout_ms;
     uint64_t grace_ms;    /* The floor is at least so far back. */
     uint64_t interval_ms; /* It is raised by at least so much. */
+    /* The seat has another fence or floor. NULL: nobody cares. */
+    void (*raised)(struct floor *floor);
 
     struct floor_stats stats;
 
@@ -57,7 +62,8 @@ struct floor {
     struct floor_levels coming; /* On their way to the disk. */
     struct env_keep keep;
     struct blob kept;
-    bool is_keeping;
+    bool is_keeping; /* Until it is durable, and the seats are settled. */
+    struct env_timer settle;       /* Looks whether they are. */
     struct replica_caller *caller; /* Waits for that; NULL: nobody. */
     struct frame asked;            /* What the caller asked; without body. */
 

@@ -113,6 +113,10 @@ void progress_receive(struct progress *progress, const struct frame *frame,
         replica_refuse(progress->seat, frame, FRAME_BUSY, caller);
         return;
     }
+    if (!seat_is_drained(progress->seat)) {
+        replica_refuse(progress->seat, frame, FRAME_BUSY, caller);
+        return;
+    }
     replica_begin_answer(progress->seat, frame, FRAME_OK, &answer);
     frame_add_moved(moved, &answer);
     replica_send_answer(caller, 1, &answer);

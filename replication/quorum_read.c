@@ -282,7 +282,7 @@ static void on_applied(struct env_apply *apply)
     struct quorum_read_vote *vote =
         OWNER(apply, struct quorum_read_vote, apply);
 
-    seat_end_storing(vote->read->seat, vote->apply_epoch);
+    seat_end_storing(vote->read->seat, vote->apply_phase);
     vote->state = READ_FAILED;
     if (vote->apply_epoch != vote->read->ring->epoch)
         vote->state = READ_UNASKED;
@@ -310,7 +310,8 @@ static void repair_here(struct quorum_read_vote *vote)
         vote->state = READ_FAILED;
         return;
     }
-    vote->apply_epoch = seat_begin_storing(read->seat);
+    vote->apply_epoch = read->seat->ring->epoch;
+    vote->apply_phase = seat_begin_storing(read->seat);
     read->out++;
     env->ops->apply(env, &vote->apply);
 }

@@ -52,7 +52,8 @@ struct quorum_read_vote {
     const struct ring *ring; /* A share, while awaited: has the address. */
     struct env_call call;
     struct env_apply apply; /* For the node's own store. */
-    uint64_t apply_epoch;
+    uint64_t apply_epoch;   /* Of the ring that it was begun under. */
+    uint64_t apply_phase;   /* seat_begin_storing()'s. */
     struct blob message;
 };
 

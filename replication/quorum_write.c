@@ -251,7 +251,7 @@ static void on_applied(struct env_apply *apply)
     struct quorum_write *write = OWNER(apply, struct quorum_write, apply);
     struct quorum_write_vote *vote = vote_of(write, write->seat->env->self);
 
-    seat_end_storing(write->seat, write->apply_epoch);
+    seat_end_storing(write->seat, write->apply_phase);
     vote->state = VOTE_FAILED;
     /* Our own store knows, unless it says that it does not. */
     vote->has_left |= apply->status == KIST_OK || apply->status == KIST_UNKNOWN;
@@ -276,7 +276,8 @@ static void apply_here(struct quorum_write_vote *vote)
         .floor = write->seat->fence,
         .done = on_applied,
     };
-    write->apply_epoch = seat_begin_storing(write->seat);
+    write->apply_epoch = write->seat->ring->epoch;
+    write->apply_phase = seat_begin_storing(write->seat);
     vote->state = VOTE_AWAITED;
     write->out++;
     env->ops->apply(env, &write->apply);

@@ -77,7 +77,8 @@ struct quorum_write {
     unsigned vote_count;
     unsigned out; /* Votes awaited, also beyond the answer. */
     struct env_apply apply;
-    uint64_t apply_epoch;
+    uint64_t apply_epoch; /* Of the ring that it was begun under. */
+    uint64_t apply_phase; /* seat_begin_storing()'s. */
     uint64_t deadline_ms;
     struct env_timer timer;
     struct env_timer again; /* Asks those who are at another ring. */

@@ -20,7 +20,7 @@ struct job_item {
 struct replica_job {
     struct seat *seat;
     struct replica_caller *caller;
-    uint64_t epoch; /* Of the ring it was begun under. */
+    uint64_t phase; /* seat_begin_storing()'s. */
     struct blob message;
     struct frame frame; /* Of message. */
     unsigned waiting;   /* Items that the store is not done with. */
@@ -268,7 +268,7 @@ static void applied(struct env_apply *apply)
                                              apply->winner};
     else if (apply->status == KIST_UNKNOWN)
         item->result.result = FRAME_DOUBTFUL;
-    seat_end_storing(item->job->seat, item->job->epoch);
+    seat_end_storing(item->job->seat, item->job->phase);
     if (--item->job->waiting == 0)
         finish(item->job);
 }
@@ -330,7 +330,7 @@ static void begin(struct replica_job *job)
     }
     for (unsigned i = 0; i < job->frame.items; i++)
         if (job->items[i].apply.done != NULL) {
-            job->epoch = seat_begin_storing(job->seat);
+            job->phase = seat_begin_storing(job->seat);
             env->ops->apply(env, &job->items[i].apply);
         }
 }

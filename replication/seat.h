@@ -7,7 +7,11 @@
  * one are under way; those have shares in it (replication/ring.h). A node that
  * has gone on to the next ring answers nobody any more who has not, but what
  * it began to store before then may still be on its way to its disk. Who
- * copies from it must not begin before that is over: seat_is_drained().
+ * copies from it must not begin before that is over: seat_is_drained(). The
+ * same holds for who relies on a new floor. So each such step begins a phase,
+ * and a node is through with what was before only when all its seats are
+ * (replication/seats.h). The home loop's seat takes the steps; those of other
+ * loops follow it.
  */
 #ifndef KIST_REPLICATION_SEAT_H
 #define KIST_REPLICATION_SEAT_H
@@ -15,6 +19,7 @@
 #include "replication/env.h"
 #include "replication/frame.h"
 #include "replication/ring.h"
+#include "replication/seats.h"
 #include "replication/timekeeper.h"
 
 struct replica_caller;
@@ -33,8 +38,13 @@ struct seat {
      */
     struct version fence, floor;
 
-    /* Records that the store is not done with: begun under this ring, or
-     * under one before it. */
+    /* The seats of the node, and the place of this one; NULL: it is alone. */
+    struct seats *all; /* Kept. */
+    unsigned number;
+
+    /* Records that the store is not done with: begun in this phase, or in one
+     * before it. */
+    uint64_t phase;
     unsigned storing;
     unsigned storing_before;
 
@@ -64,8 +74,25 @@ struct seat {
                     struct replica_caller *caller);
 };
 
-/* The first ring, or the next. Takes a share of it. */
+/* The first ring, or the next. Takes a share of it. A phase begins. */
 void seat_adopt(struct seat *seat, const struct ring *ring, uint64_t digest);
+
+/* From now on, these. A phase begins. */
+void seat_hold(struct seat *seat, struct version fence, struct version floor);
+
+/* What a seat has by its node's decisions, for the others to have, too. A ring
+ * of epoch 0, which is nobody's but home's, they do not get. */
+struct seat_orders {
+    uint64_t phase;
+    const struct ring *ring; /* A share; NULL: none yet. */
+    uint64_t digest;
+    struct version fence, floor;
+};
+
+struct seat_orders seat_orders_of(const struct seat *seat);
+
+/* The same phase, and what belongs to it. Takes the share. */
+void seat_follow(struct seat *seat, const struct seat_orders *orders);
 
 bool seat_expects(const struct seat *seat, uint64_t incarnation);
 bool seat_expects_write(const struct seat *seat, uint64_t incarnation);
@@ -75,12 +102,15 @@ void seat_notice(const struct seat *seat, const struct frame *frame);
 
 /*
  * Around each record that is stored because an owner of this ring was asked to,
- * and that is counted as a vote: begin gives what end wants back.
+ * and that is counted as a vote: begin gives the phase that end wants back.
  */
 uint64_t seat_begin_storing(struct seat *seat);
-void seat_end_storing(struct seat *seat, uint64_t epoch);
+void seat_end_storing(struct seat *seat, uint64_t phase);
 
-/* Nothing that was begun under an older ring is on its way to the store. */
+/*
+ * Every seat of the node is in this phase, and nothing that any of them began
+ * before it, under an older ring or floor, is on its way to the store.
+ */
 bool seat_is_drained(const struct seat *seat);
 
 /* A frame's head from this seat: epoch, digest, both ends, wall clock. */

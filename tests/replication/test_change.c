@@ -316,14 +316,14 @@ static enum frame_status ask_sums(struct seat *seat, uint64_t from)
 Test(change, a_source_waits_for_what_it_stores_by_the_ring_before)
 {
     struct seat *seat = &machine(0)->seat;
-    uint64_t epoch = seat_begin_storing(seat);
+    uint64_t phase = seat_begin_storing(seat);
 
     cr_expect_eq(ask_sums(seat, machine(1)->env.self), FRAME_OK);
     cr_assert_eq(join(0, 4), KIST_OK);
     while (seat->ring->epoch == 1)
         wait_ms(1);
     cr_expect_eq(ask_sums(seat, machine(4)->env.self), FRAME_BUSY);
-    seat_end_storing(seat, epoch);
+    seat_end_storing(seat, phase);
     cr_expect_eq(ask_sums(seat, machine(4)->env.self), FRAME_OK);
 }
 
