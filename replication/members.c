@@ -32,6 +32,7 @@ struct members_peer {
     bool is_wanted; /* To be asked before its turn. */
     uint64_t asked_at_ms;
     uint64_t clock_at_ms; /* When its clock was read. */
+    uint64_t together_at_ms; /* When it had our ring. */
 };
 
 static struct env *env_of(const struct members *members)
@@ -238,7 +239,24 @@ static void ask_all_soon(struct members *members)
 
 /* Answers. */
 
-static enum roll_standing standing_of(const struct members_peer *peer,
+static bool has_our_ring(const struct seat *seat, const struct frame *frame)
+{
+    return frame->cluster == seat->ring->cluster &&
+           frame->epoch == seat->ring->epoch && frame->digest == seat->digest;
+}
+
+/* Members go on to the next ring one after the other, in a moment. */
+static bool is_on_its_way(const struct members_peer *peer,
+                          const struct frame *frame)
+{
+    const struct members *members = peer->members;
+
+    return frame->cluster == members->seat->ring->cluster &&
+           peer->line.standing == ROLL_ALIVE &&
+           now_ms(members) - peer->together_at_ms <= members->silence_ms;
+}
+
+static enum roll_standing standing_of(struct members_peer *peer,
                                       const struct frame *frame,
                                       const struct frame_beat *beat)
 {
@@ -253,11 +271,11 @@ static enum roll_standing standing_of(const struct members_peer *peer,
                    : ROLL_ALIVE;
     if (frame->from != peer->line.incarnation)
         return ROLL_STRANGER;
-    return frame->cluster == seat->ring->cluster &&
-                   frame->epoch == seat->ring->epoch &&
-                   frame->digest == seat->digest
-               ? ROLL_ALIVE
-               : ROLL_ELSEWHERE;
+    if (has_our_ring(seat, frame))
+        peer->together_at_ms = now_ms(members);
+    else if (!is_on_its_way(peer, frame))
+        return ROLL_ELSEWHERE;
+    return ROLL_ALIVE;
 }
 
 static void on_ring(struct env_call *call, enum env_outcome outcome,
@@ -407,6 +425,7 @@ static enum kist_status enter(struct members *members,
                               const struct ring_member *member)
 {
     struct members_peer *peer = peer_of(members, member->name);
+    bool is_another;
 
     if (view_equal(member->name, members->name) ||
         member->incarnation == env_of(members)->self) {
@@ -421,10 +440,11 @@ static enum kist_status enter(struct members *members,
     assert(member->address.size <= RING_ADDRESS_MAX);
     memcpy(peer->address, member->address.data, member->address.size);
     peer->address[member->address.size] = '\0';
+    is_another = peer->line.incarnation != member->incarnation;
     peer->line.incarnation = member->incarnation;
     if (peer->line.standing == ROLL_GONE)
         move(peer, ROLL_UNHEARD);
-    else if (peer->line.standing == ROLL_ALIVE)
+    else if (peer->line.standing == ROLL_ALIVE && is_another)
         move(peer, ROLL_ELSEWHERE); /* Until it shows that it has this ring. */
     write_line(peer);
     return KIST_OK;
