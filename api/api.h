@@ -25,9 +25,9 @@ struct seat;
 struct waiters;
 struct waiters_room;
 
-/* What a request of a cluster does without ?n=, ?r=, ?w=. */
+/* What a request of a cluster does without ?r= and ?w=. */
 struct quorum_defaults {
-    unsigned n, r, w; /* As numbers: never more than the ring has. */
+    unsigned r, w; /* 0: a majority of the ring's copies. */
     uint64_t write_timeout_ms;
     uint64_t read_timeout_ms;
     uint64_t hedge_ms; /* So long without an answer: one more owner is asked. */

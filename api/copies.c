@@ -68,6 +68,19 @@ static bool is_member(struct request *request)
     return false;
 }
 
+/* The ring says how many copies there are, whatever a node was started with. */
+static struct copies defaults_of(const struct request *request)
+{
+    const struct quorum_defaults *defaults = &request->api->quorum;
+    unsigned n = request->api_loop->seat->ring->copies;
+    unsigned most = n / 2 + 1;
+
+    unsigned r = defaults->r != 0 ? defaults->r : most;
+    unsigned w = defaults->w != 0 ? defaults->w : most;
+
+    return (struct copies){n, r < n ? r : n, w < n ? w : n};
+}
+
 static bool reply_beyond(struct request *request, enum parameter parameter,
                          uint64_t number, unsigned limit)
 {
@@ -98,15 +111,15 @@ static bool read_within(struct request *request, enum parameter parameter,
 bool copies_read(struct request *request, struct copies *out_copies)
 {
     const struct seat *seat = request->api_loop->seat;
-    const struct quorum_defaults *defaults = &request->api->quorum;
 
     *out_copies = (struct copies){1, 1, 1};
     if (seat == NULL)
         return is_one(request, PARAMETER_N) && is_one(request, PARAMETER_R) &&
                is_one(request, PARAMETER_W);
-    *out_copies = (struct copies){defaults->n, defaults->r, defaults->w};
-    return is_member(request) &&
-           read_within(request, PARAMETER_N, seat->ring->copies,
+    if (!is_member(request))
+        return false;
+    *out_copies = defaults_of(request);
+    return read_within(request, PARAMETER_N, seat->ring->copies,
                        &out_copies->n) &&
            read_within(request, PARAMETER_R, out_copies->n, &out_copies->r) &&
            read_within(request, PARAMETER_W, out_copies->n, &out_copies->w);
@@ -118,18 +131,18 @@ bool copies_read(struct request *request, struct copies *out_copies)
  */
 bool copies_after(struct request *request, struct copies *copies)
 {
-    const struct quorum_defaults *defaults = &request->api->quorum;
-    unsigned others = copies->n < defaults->n ? defaults->n - copies->n : 0;
+    struct copies defaults = defaults_of(request);
+    unsigned others = copies->n < defaults.n ? defaults.n - copies->n : 0;
 
-    if (defaults->w > others) {
-        copies->w = defaults->w - others;
+    if (defaults.w > others) {
+        copies->w = defaults.w - others;
         return true;
     }
-    reply_member_number(request, "minimum", defaults->n - defaults->w + 1);
+    reply_member_number(request, "minimum", defaults.n - defaults.w + 1);
     reply_problem(request, PROBLEM_INVALID_PARAMETER,
                   "Kist-After needs n=%u at least: a write may be on none of "
                   "the first %u copies.",
-                  defaults->n - defaults->w + 1, copies->n);
+                  defaults.n - defaults.w + 1, copies->n);
     return false;
 }
 

@@ -4,7 +4,7 @@
 #include "api/client_address.h"
 #include "api/reply.h"
 #include "base/owner.h"
-#include "replication/cluster.h"
+#include "replication/cluster_loop.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -98,5 +98,6 @@ void peer_receive(struct request *request)
     *call = (struct peer_call){{on_answer}, request};
     request->work = call;
     request->detach = on_detach;
-    cluster_receive(request->api_loop->cluster, request->body, &call->caller);
+    cluster_loop_receive(request->api_loop->cluster, request->body,
+                         &call->caller);
 }

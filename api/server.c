@@ -57,7 +57,7 @@ static enum kist_status open_all_listeners(struct server *server,
     enum kist_status status =
         open_listeners(server, &settings->listen, out_fault);
 
-    if (status == KIST_OK && settings->peers.count > 0)
+    if (status == KIST_OK && settings_are_of_cluster(settings))
         status = open_listeners(server, &settings->peer_listen, out_fault);
     return status;
 }
@@ -94,7 +94,7 @@ static enum kist_status open_shared(struct server *server)
     if (status == KIST_OK)
         status = census_open((size_t)api->settings->max_connections_per_address,
                              &server->shared.census);
-    if (status == KIST_OK && api->settings->peers.count > 0)
+    if (status == KIST_OK && settings_are_of_cluster(api->settings))
         status = census_open(0, &server->shared.peer_census);
     if (status != KIST_OK || api->metrics == NULL)
         return status;

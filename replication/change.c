@@ -454,6 +454,12 @@ enum kist_status change_start(struct change *change, struct view kept_ring,
     return KIST_OK;
 }
 
+void change_set_rate(struct change *change, uint64_t bytes_per_s)
+{
+    change->bytes_per_s = change->transfer.bytes_per_s = bytes_per_s;
+    change->transfer.exchange.bytes_per_s = bytes_per_s;
+}
+
 void change_stop(struct change *change)
 {
     struct env *env = env_of(change);

@@ -80,6 +80,9 @@ KIST_CHECKED enum kist_status change_start(struct change *change,
                                            struct view kept_decree,
                                            const struct ring *first);
 
+/* bytes_per_s, from now on. */
+void change_set_rate(struct change *change, uint64_t bytes_per_s);
+
 /* Begins nothing more; what is under way ends by itself. */
 void change_stop(struct change *change);
 

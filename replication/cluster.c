@@ -2,250 +2,163 @@
 
 #include "base/clock.h"
 #include "base/owner.h"
-#include "replication/errands.h"
-#include "replication/loop_env.h"
+#include "replication/cluster_internal.h"
+#include "replication/cluster_loop.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
-    CALL_MS = 2000, /* Of hints and comparisons. */
+    CALL_MS = 2000, /* Of hints, comparisons, and questions about rings. */
     RETRY_MS = 500, /* After a delivery that failed; doubles to 16 s. */
-    ERRANDS_BYTES = 8 << 20, /* Of missed writes on their way to home. */
+    TICK_MS = 500,  /* Looks at a change under way, and at the floor. */
 };
 
-struct cluster {
-    /* Set by cluster_open(), then read-only. */
-    struct cluster_options options;
-    struct cluster_hooks hooks;
-    struct ring_member members[ROLL_MAX];
-    struct ring first;
+/* A message for the node as a whole. */
 
-    /* Any thread. */
-    struct cluster_stats stats;
-    struct errands errands;
-    struct roll roll;
-    _Atomic unsigned state; /* enum founding_state */
-    _Atomic size_t errands_bytes;
-    atomic_bool has_begun;
-
-    /* Home. */
-    struct loop_env env;
-    struct seat seat;
-    struct fence fence;
-    struct members watch;
-    struct hints hints;
-    struct anti_entropy entropy;
-    struct cluster_loop *loops;
-    bool has_env;
-    bool is_comparing;
-    bool is_stopped;
-};
-
-struct cluster_loop {
-    /* Set by cluster_loop_open(), then read-only. */
-    struct cluster *cluster;
-    struct cluster_loop *next;
-    struct loop *loop;
-
-    struct loop_task join; /* Home posts it, once. */
-
-    /* The loop. */
-    struct loop_env env;
-    struct seat seat;
-    unsigned errands_out; /* That will come back. */
-    bool is_stopped;
-};
-
-/* What home is told by the loops. */
-
-struct missed {
-    struct errand errand;
-    struct cluster *cluster;
-    uint64_t incarnation;
-    size_t key_size;
-    struct blob bytes; /* The key, then the record, encoded. */
-};
-
-static void on_missed_at_home(struct errand *errand, enum errand_fate fate)
-{
-    struct missed *missed = OWNER(errand, struct missed, errand);
-    struct view bytes = blob_view(&missed->bytes);
-    struct record record;
-
-    if (fate == ERRAND_DONE) {
-        record_trust(view_from(bytes, missed->key_size), &record);
-        hints_add(&missed->cluster->hints, missed->incarnation,
-                  (struct view){bytes.data, missed->key_size}, &record);
-    }
-    atomic_fetch_sub(&missed->cluster->errands_bytes, bytes.size);
-    blob_free(&missed->bytes);
-    free(missed);
-}
-
-/* NULL: no memory. */
-static struct missed *new_missed(struct cluster *cluster, uint64_t incarnation,
-                                 struct view key, const struct record *record)
-{
-    struct missed *missed = calloc(1, sizeof(*missed));
-
-    if (missed == NULL)
-        return NULL;
-    missed->errand.run = on_missed_at_home;
-    missed->cluster = cluster;
-    missed->incarnation = incarnation;
-    missed->key_size = key.size;
-    blob_append(&missed->bytes, key);
-    record_encode(key, record, &missed->bytes);
-    if (!missed->bytes.failed)
-        return missed;
-    blob_free(&missed->bytes);
-    free(missed);
-    return NULL;
-}
-
-/* struct seat's hook, on any loop. */
-static void on_missed(void *ctx, uint64_t incarnation, struct view key,
-                      const struct record *record)
-{
-    struct cluster *cluster = ctx;
-    struct missed *missed = NULL;
-
-    if (incarnation == cluster->env.env.self ||
-        cluster->options.hint_bytes == 0)
-        return;
-    if (atomic_load(&cluster->errands_bytes) < ERRANDS_BYTES)
-        missed = new_missed(cluster, incarnation, key, record);
-    if (missed == NULL) {
-        counter_add(&cluster->hints.stats.dropped, 1);
-        return;
-    }
-    atomic_fetch_add(&cluster->errands_bytes, missed->bytes.size);
-    errands_add(&cluster->errands, &missed->errand);
-}
-
-static bool is_alive(void *ctx, uint64_t incarnation)
-{
-    const struct cluster *cluster = ctx;
-
-    return roll_answers(&cluster->roll, incarnation);
-}
-
-static bool takes_writes(void *ctx, uint64_t incarnation)
-{
-    const struct cluster *cluster = ctx;
-
-    return roll_takes_writes(&cluster->roll, incarnation);
-}
-
-/* A message for home that arrived on another loop, there and back. */
-struct forwarded {
-    struct errand errand;         /* There. */
-    struct loop_task back;        /* And back. */
-    struct replica_caller caller; /* What home answers to. */
-    struct replica_caller *from;
-    struct cluster_loop *loop;
-    struct blob message;
-    struct blob answer;
-};
-
-static void on_back(struct loop_task *task)
-{
-    struct forwarded *forwarded = OWNER(task, struct forwarded, back);
-
-    forwarded->loop->errands_out--;
-    if (forwarded->answer.failed)
-        blob_clear(&forwarded->answer);
-    forwarded->from->send(forwarded->from, blob_view(&forwarded->answer));
-    blob_free(&forwarded->answer);
-    free(forwarded);
-}
-
-static void on_answered_at_home(struct replica_caller *caller,
-                                struct view answer)
-{
-    struct forwarded *forwarded = OWNER(caller, struct forwarded, caller);
-
-    blob_append(&forwarded->answer, answer);
-    loop_post(forwarded->loop->loop, &forwarded->back);
-}
-
-static void on_forwarded(struct errand *errand, enum errand_fate fate)
-{
-    struct forwarded *forwarded = OWNER(errand, struct forwarded, errand);
-    struct cluster *cluster = forwarded->loop->cluster;
-    /* Once it is answered, all of it may be gone; the message is read on. */
-    struct blob message = forwarded->message;
-
-    forwarded->message = BLOB_EMPTY;
-    if (fate == ERRAND_DONE)
-        members_receive(&cluster->watch, blob_view(&message),
-                        &forwarded->caller);
-    else
-        on_answered_at_home(&forwarded->caller, (struct view){0});
-    blob_free(&message);
-}
-
-static void forward(struct cluster_loop *loop, struct view message,
+void cluster_answer(struct cluster *cluster, struct view message,
                     struct replica_caller *caller)
 {
-    struct forwarded *forwarded = calloc(1, sizeof(*forwarded));
-
-    if (forwarded != NULL) {
-        forwarded->errand.run = on_forwarded;
-        forwarded->back.run = on_back;
-        forwarded->caller.send = on_answered_at_home;
-        forwarded->from = caller;
-        forwarded->loop = loop;
-        blob_append(&forwarded->message, message);
-    }
-    if (forwarded == NULL || forwarded->message.failed) {
-        if (forwarded != NULL)
-            blob_free(&forwarded->message);
-        free(forwarded);
-        caller->send(caller, (struct view){0});
-        return;
-    }
-    loop->errands_out++;
-    errands_add(&loop->cluster->errands, &forwarded->errand);
-}
-
-void cluster_receive(struct cluster_loop *loop, struct view message,
-                     struct replica_caller *caller)
-{
     if (members_takes(message))
-        forward(loop, message, caller);
-    else if (loop->seat.ring == NULL)
-        caller->send(caller, (struct view){0});
+        members_receive(&cluster->watch, message, caller);
     else
-        replica_receive(&loop->seat, message, caller);
+        replica_receive(&cluster->seat, message, caller);
 }
 
-/* What home tells the loops. */
-
-static void take_ring(struct cluster_loop *loop)
+/* struct seat's hook, of home's. */
+static void on_ring(void *ctx, const struct frame *frame,
+                    struct replica_caller *caller)
 {
-    seat_adopt(&loop->seat, ring_share(loop->cluster->seat.ring),
-               loop->cluster->seat.digest);
+    struct cluster *cluster = ctx;
+
+    if (!cluster->is_seated)
+        replica_refuse(&cluster->seat, frame, FRAME_BUSY, caller);
+    else if (frame->kind == FRAME_FLOOR)
+        floor_receive(&cluster->floor, frame, caller);
+    else
+        change_receive(&cluster->change, frame, caller);
 }
 
-static void on_join(struct loop_task *task)
+/* The hooks of struct change and struct floor. */
+
+static enum founding_state state_of(const struct seat *seat)
 {
-    take_ring(OWNER(task, struct cluster_loop, join));
+    if (seat->ring->epoch == 0)
+        return FOUNDING_CANDIDATE;
+    return seat->is_member ? FOUNDING_MEMBER : FOUNDING_OUTSIDER;
 }
 
-/* The hooks of struct members, at home. */
+static void move(struct cluster *cluster, enum founding_state to)
+{
+    enum founding_state from = cluster_state(cluster);
+
+    atomic_store(&cluster->state, to);
+    if (from != to && cluster->hooks.founded != NULL)
+        cluster->hooks.founded(cluster->hooks.ctx, from, to);
+}
+
+static void on_adopted(struct change *change)
+{
+    struct cluster *cluster = OWNER(change, struct cluster, change);
+
+    cluster_loop_give_orders(cluster);
+    floor_follow(&cluster->floor);
+    if (members_follow(&cluster->watch) != KIST_OK)
+        counter_add(&cluster->stats.unwatched, 1);
+    move(cluster, state_of(&cluster->seat));
+    if (cluster->hooks.adopted != NULL)
+        cluster->hooks.adopted(cluster->hooks.ctx, cluster->seat.ring);
+}
+
+static void on_floor_heard(struct change *change, uint64_t level)
+{
+    floor_learn(&OWNER(change, struct cluster, change)->floor, level);
+}
+
+static void on_raised(struct floor *floor)
+{
+    cluster_loop_give_orders(OWNER(floor, struct cluster, floor));
+}
+
+static void on_compared(struct anti_entropy *entropy, uint64_t peer,
+                        uint64_t began_ms)
+{
+    floor_compared(&OWNER(entropy, struct cluster, entropy)->floor, peer,
+                   began_ms);
+}
+
+/* Taking the seat: from here on the node has a ring, and follows others. */
+
+static void forget_kept(struct cluster *cluster)
+{
+    blob_free(&cluster->kept.ring);
+    blob_free(&cluster->kept.decree);
+    blob_free(&cluster->kept.floor);
+}
+
+static enum kist_status start_change(struct cluster *cluster,
+                                     const struct ring *first)
+{
+    struct change *change = &cluster->change;
+
+    change->seat = &cluster->seat;
+    change->tick_ms = TICK_MS;
+    change->timeout_ms = CALL_MS;
+    change->bytes_per_s = cluster->options.transfer_bytes_per_s;
+    change->adopted = on_adopted;
+    change->floor_heard = on_floor_heard;
+    cluster_plan_init(cluster);
+    return change_start(change, blob_view(&cluster->kept.ring),
+                        blob_view(&cluster->kept.decree), first);
+}
+
+static enum kist_status start_floor(struct cluster *cluster)
+{
+    struct floor *floor = &cluster->floor;
+
+    floor->seat = &cluster->seat;
+    floor->tick_ms = TICK_MS;
+    floor->timeout_ms = CALL_MS;
+    floor->grace_ms = cluster->options.grace_ms;
+    floor->interval_ms = cluster->options.grace_ms / 4;
+    floor->raised = on_raised;
+    cluster->entropy.compared = on_compared;
+    return floor_start(floor, blob_view(&cluster->kept.floor));
+}
+
+/* Takes a share of first, as change_start(). */
+static enum kist_status take_seat(struct cluster *cluster,
+                                  const struct ring *first)
+{
+    enum kist_status status = start_change(cluster, first);
+
+    if (status == KIST_OK) {
+        status = start_floor(cluster);
+        if (status != KIST_OK) {
+            change_stop(&cluster->change);
+            change_clear(&cluster->change);
+        }
+    }
+    if (status != KIST_OK)
+        return status;
+    cluster->is_seated = true;
+    forget_kept(cluster);
+    anti_entropy_start(&cluster->entropy);
+    return KIST_OK;
+}
+
+/* The hooks of struct members. */
 
 static void on_joined(void *ctx)
 {
     struct cluster *cluster = ctx;
 
-    for (struct cluster_loop *loop = cluster->loops; loop != NULL;
-         loop = loop->next)
-        loop_post(loop->loop, &loop->join);
-    cluster->is_comparing = true;
-    anti_entropy_start(&cluster->entropy);
+    if (!cluster->is_seated)
+        cluster->status = take_seat(cluster, ring_share(cluster->seat.ring));
+    if (cluster->status != KIST_OK)
+        return;
+    cluster_loop_give_orders(cluster);
+    move(cluster, state_of(&cluster->seat));
 }
 
 static void on_returned(void *ctx, uint64_t incarnation)
@@ -253,7 +166,7 @@ static void on_returned(void *ctx, uint64_t incarnation)
     struct cluster *cluster = ctx;
 
     hints_wake(&cluster->hints, incarnation);
-    if (cluster->is_comparing)
+    if (cluster->is_seated)
         anti_entropy_expect(&cluster->entropy, incarnation);
 }
 
@@ -267,14 +180,13 @@ static void on_member_moved(void *ctx, unsigned number, enum roll_standing from,
             cluster->hooks.ctx, roll_name(&cluster->roll, number), from, to);
 }
 
+/* To be a member takes a seat, too. */
 static void on_founded(void *ctx, enum founding_state from,
                        enum founding_state to)
 {
-    struct cluster *cluster = ctx;
-
-    atomic_store(&cluster->state, to);
-    if (cluster->hooks.founded != NULL)
-        cluster->hooks.founded(cluster->hooks.ctx, from, to);
+    (void)from;
+    if (to != FOUNDING_MEMBER)
+        move(ctx, to);
 }
 
 static void on_clock_moved(void *ctx, enum fence_state from,
@@ -290,9 +202,9 @@ static void on_clock_moved(void *ctx, enum fence_state from,
 
 /* From open to close. */
 
-static struct loop_env_options env_options(struct cluster *cluster,
-                                           struct loop *loop,
-                                           struct commit_lane *lane)
+struct loop_env_options cluster_env_options(struct cluster *cluster,
+                                            struct loop *loop,
+                                            struct commit_lane *lane)
 {
     return (struct loop_env_options){
         .store = cluster->options.store,
@@ -304,30 +216,25 @@ static struct loop_env_options env_options(struct cluster *cluster,
     };
 }
 
-static void set_seat(struct cluster *cluster, struct loop_env *env,
-                     struct seat *seat)
-{
-    *seat = (struct seat){
-        .env = &env->env,
-        .ctx = cluster,
-        .is_alive = is_alive,
-        .takes_writes = takes_writes,
-        .missed = on_missed,
-    };
-    timekeeper_start(&seat->clock, &env->env,
-                     store_clock(cluster->options.store), &cluster->fence);
-}
-
-static void set_parts(struct cluster *cluster)
+static void set_first(struct cluster *cluster)
 {
     const struct cluster_options *options = &cluster->options;
 
+    for (unsigned i = 0; i < options->member_count; i++)
+        cluster->members[i] = options->members[i];
     cluster->first = (struct ring){
         .bits = RING_BITS,
         .copies = options->copies,
         .member_count = options->member_count,
         .members = cluster->members,
     };
+}
+
+static void set_parts(struct cluster *cluster)
+{
+    const struct cluster_options *options = &cluster->options;
+
+    cluster->seat.on_ring = on_ring;
     cluster->fence.env = &cluster->env.env;
     cluster->fence.hlc = store_clock(options->store);
     cluster->fence.limit_ms = options->clock_offset_ms;
@@ -347,8 +254,38 @@ static void set_parts(struct cluster *cluster)
     cluster->stats.fence = &cluster->fence.stats;
 }
 
+static enum kist_status read_kept(struct cluster *cluster, struct view name,
+                                  struct blob *out)
+{
+    struct env *env = &cluster->env.env;
+    enum kist_status status = env->ops->kept(env, name, out);
+
+    if (status == KIST_NOT_FOUND)
+        return KIST_OK;
+    return status == KIST_OK && out->failed ? KIST_NO_MEMORY : status;
+}
+
+/* A ring that came after the first one decides, and not who was told of. */
+static enum kist_status resume(struct cluster *cluster)
+{
+    struct cluster_kept *kept = &cluster->kept;
+    enum kist_status status =
+        read_kept(cluster, VIEW_LITERAL(CHANGE_NAME), &kept->ring);
+
+    if (status == KIST_OK)
+        status = read_kept(cluster, VIEW_LITERAL(DECREE_NAME), &kept->decree);
+    if (status == KIST_OK)
+        status = read_kept(cluster, VIEW_LITERAL(FLOOR_NAME), &kept->floor);
+    if (status != KIST_OK ||
+        (kept->ring.size == 0 && cluster->options.member_count > 0))
+        return status;
+    return take_seat(cluster, NULL);
+}
+
 static enum kist_status start_watch(struct cluster *cluster)
 {
+    enum kist_status status;
+
     cluster->watch = (struct members){
         .seat = &cluster->seat,
         .fence = &cluster->fence,
@@ -363,7 +300,30 @@ static enum kist_status start_watch(struct cluster *cluster)
         .moved = on_member_moved,
         .founded = on_founded,
     };
-    return members_start(&cluster->watch);
+    status = members_start(&cluster->watch);
+    if (status == KIST_OK)
+        status = cluster->status;
+    if (status == KIST_OK && cluster->is_seated)
+        move(cluster, state_of(&cluster->seat));
+    return status;
+}
+
+static enum kist_status open_parts(struct cluster *cluster)
+{
+    const struct cluster_options *options = &cluster->options;
+    struct loop_env_options env =
+        cluster_env_options(cluster, options->home, options->lane);
+    enum kist_status status = loop_env_open(&env, &cluster->env);
+
+    if (status != KIST_OK)
+        return status;
+    cluster->has_env = true;
+    cluster_seat_init(cluster, &cluster->env, &cluster->seat);
+    set_first(cluster);
+    set_parts(cluster);
+    fence_start(&cluster->fence);
+    status = resume(cluster);
+    return status == KIST_OK ? start_watch(cluster) : status;
 }
 
 enum kist_status cluster_open(const struct cluster_options *options,
@@ -371,7 +331,6 @@ enum kist_status cluster_open(const struct cluster_options *options,
                               struct cluster **out_cluster)
 {
     struct cluster *cluster = calloc(1, sizeof(*cluster));
-    struct loop_env_options env;
     enum kist_status status;
 
     if (cluster == NULL)
@@ -379,18 +338,8 @@ enum kist_status cluster_open(const struct cluster_options *options,
     assert(options->member_count <= ROLL_MAX);
     cluster->options = *options;
     cluster->hooks = *hooks;
-    for (unsigned i = 0; i < options->member_count; i++)
-        cluster->members[i] = options->members[i];
     errands_open(&cluster->errands, options->home);
-    env = env_options(cluster, options->home, options->lane);
-    status = loop_env_open(&env, &cluster->env);
-    if (status == KIST_OK) {
-        cluster->has_env = true;
-        set_seat(cluster, &cluster->env, &cluster->seat);
-        set_parts(cluster);
-        fence_start(&cluster->fence);
-        status = start_watch(cluster);
-    }
+    status = open_parts(cluster);
     if (status != KIST_OK) {
         cluster_close(cluster);
         return status;
@@ -404,6 +353,19 @@ void cluster_turn_end(struct cluster *cluster)
     loop_env_turn_end(&cluster->env);
 }
 
+void cluster_set_transfer_rate(struct cluster *cluster, uint64_t bytes_per_s)
+{
+    cluster->options.transfer_bytes_per_s = bytes_per_s;
+    change_set_rate(&cluster->change, bytes_per_s);
+}
+
+static void leave_seat(struct cluster *cluster)
+{
+    anti_entropy_stop(&cluster->entropy);
+    change_stop(&cluster->change);
+    floor_stop(&cluster->floor);
+}
+
 void cluster_stop(struct cluster *cluster)
 {
     if (cluster->is_stopped)
@@ -414,11 +376,33 @@ void cluster_stop(struct cluster *cluster)
         return;
     members_stop(&cluster->watch);
     hints_stop(&cluster->hints);
-    if (cluster->is_comparing)
-        anti_entropy_stop(&cluster->entropy);
+    if (cluster->is_seated)
+        leave_seat(cluster);
     fence_stop(&cluster->fence);
     timekeeper_stop(&cluster->seat.clock);
     loop_env_stop(&cluster->env);
+}
+
+bool cluster_rests(struct cluster *cluster)
+{
+    if (!loop_env_is_idle(&cluster->env))
+        loop_env_turn_end(&cluster->env); /* What was refused is told now. */
+    return loop_env_is_idle(&cluster->env);
+}
+
+static void clear_parts(struct cluster *cluster)
+{
+    while (!cluster_rests(cluster))
+        ;
+    hints_clear(&cluster->hints);
+    if (cluster->is_seated) {
+        change_clear(&cluster->change);
+        floor_clear(&cluster->floor);
+        cluster_plan_clear(cluster);
+    }
+    members_clear(&cluster->watch);
+    ring_free(cluster->seat.ring); /* If the members did not bring it. */
+    loop_env_close(&cluster->env);
 }
 
 void cluster_close(struct cluster *cluster)
@@ -427,81 +411,11 @@ void cluster_close(struct cluster *cluster)
         return;
     assert(cluster->loops == NULL);
     cluster_stop(cluster);
-    if (cluster->has_env) {
-        /* What was refused since is told. */
-        while (!loop_env_is_idle(&cluster->env))
-            loop_env_turn_end(&cluster->env);
-        hints_clear(&cluster->hints);
-        members_clear(&cluster->watch);
-        loop_env_close(&cluster->env);
-    }
+    if (cluster->has_env)
+        clear_parts(cluster);
     errands_end(&cluster->errands);
+    forget_kept(cluster);
     free(cluster);
-}
-
-/* The loops. */
-
-enum kist_status cluster_loop_open(struct cluster *cluster, struct loop *loop,
-                                   struct commit_lane *lane,
-                                   struct cluster_loop **out_loop)
-{
-    struct cluster_loop *self = calloc(1, sizeof(*self));
-    struct loop_env_options env = env_options(cluster, loop, lane);
-    enum kist_status status;
-
-    if (self == NULL)
-        return KIST_NO_MEMORY;
-    status = loop_env_open(&env, &self->env);
-    if (status != KIST_OK) {
-        free(self);
-        return status;
-    }
-    self->cluster = cluster;
-    self->loop = loop;
-    self->join.run = on_join;
-    set_seat(cluster, &self->env, &self->seat);
-    if (cluster->seat.ring != NULL)
-        take_ring(self);
-    self->next = cluster->loops;
-    cluster->loops = self;
-    *out_loop = self;
-    return KIST_OK;
-}
-
-void cluster_loop_close(struct cluster_loop *loop)
-{
-    struct cluster_loop **at = &loop->cluster->loops;
-
-    while (*at != loop)
-        at = &(*at)->next;
-    *at = loop->next;
-    timekeeper_stop(&loop->seat.clock);
-    loop_env_stop(&loop->env);
-    loop_env_close(&loop->env);
-    ring_free(loop->seat.ring);
-    free(loop);
-}
-
-struct seat *cluster_loop_seat(struct cluster_loop *loop)
-{
-    return &loop->seat;
-}
-
-void cluster_loop_turn_end(struct cluster_loop *loop)
-{
-    loop_env_turn_end(&loop->env);
-}
-
-bool cluster_loop_rests(struct cluster_loop *loop)
-{
-    if (!loop->is_stopped) {
-        loop->is_stopped = true;
-        timekeeper_stop(&loop->seat.clock);
-        loop_env_stop(&loop->env);
-    }
-    if (!loop_env_is_idle(&loop->env))
-        loop_env_turn_end(&loop->env); /* What was refused is told now. */
-    return loop->errands_out == 0 && loop_env_is_idle(&loop->env);
 }
 
 /* For whoever looks. */

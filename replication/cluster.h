@@ -1,21 +1,25 @@
 /*
  * cluster - one node's part in its cluster, put together over its loops.
  *
- * Each loop that serves requests has an env and a seat of its own. One more,
- * the home loop, has what there is only one of: it hears of the members, keeps
- * hints and compares. What the others have for it (a write that somebody
- * missed, a beat that arrived there) goes to it as an errand; what it knows
- * for them is the ring, which it gives them once, and the roll, which they
- * read.
+ * Each loop that serves requests has an env and a seat of its own
+ * (replication/cluster_loop.h). One more, the home loop, has what there is only
+ * one of: it hears of the members, keeps hints and compares, goes from ring to
+ * ring and from floor to floor. What the others have for it (a write that
+ * somebody missed, a beat that arrived there) goes to it as an errand; what it
+ * has for them are its seat's ring and floor, and the roll, which they read.
  *
- * Threads: cluster_open(), _stop() and _close(), and the hooks, on the home
- * loop's; cluster_loop_open() and _close() likewise, while that loop does not
- * run; other calls of a cluster_loop on that loop; what is marked so, any.
+ * A node begins with the last ring on its disk, if there was any after the
+ * first; else it founds one with the members it was told of, or takes up the
+ * one that they founded; else, told of none, it waits to be taken into one.
+ *
+ * Threads: home's, and so are the hooks; what is marked so, any.
  */
 #ifndef KIST_REPLICATION_CLUSTER_H
 #define KIST_REPLICATION_CLUSTER_H
 
 #include "replication/anti_entropy.h"
+#include "replication/change.h"
+#include "replication/floor.h"
 #include "replication/hints.h"
 #include "replication/members.h"
 #include "replication/transport_curl.h"
@@ -31,6 +35,8 @@ struct cluster_hooks {
     void (*member_moved)(void *ctx, const char *name, enum roll_standing from,
                          enum roll_standing to);
     void (*clock_moved)(void *ctx, enum fence_state from, enum fence_state to);
+    /* The node went on to this ring, which is borrowed. */
+    void (*adopted)(void *ctx, const struct ring *ring);
 };
 
 struct cluster_options {
@@ -42,7 +48,7 @@ struct cluster_options {
 
     /* Of the first ring; used until there is one. */
     const struct ring_member *members; /* Names and addresses. */
-    unsigned member_count;
+    unsigned member_count; /* 0: it is to be taken into another's ring. */
     unsigned copies;
 
     uint64_t clock_offset_ms;
@@ -50,6 +56,8 @@ struct cluster_options {
     uint64_t hint_age_ms;
     uint64_t write_timeout_ms; /* How long a write may be under way. */
     uint64_t anti_entropy_period_ms;
+    uint64_t transfer_bytes_per_s; /* Of what moves here; 0: any number. */
+    uint64_t grace_ms;  /* What is dead stays for at least so long. */
     size_t queue_bytes; /* For each peer, and each loop. */
 };
 
@@ -65,35 +73,18 @@ cluster_open(const struct cluster_options *options,
 /* At the end of each turn of the home loop, before its lane is flushed. */
 void cluster_turn_end(struct cluster *cluster);
 
+/* From now on; 0: any. */
+void cluster_set_transfer_rate(struct cluster *cluster, uint64_t bytes_per_s);
+
 /* Nothing begins any more at home; what is under way ends with its lane. */
 void cluster_stop(struct cluster *cluster);
 
-/* All its loops are closed, the lane rests and home does not run. Takes NULL.
- */
+/* Stopped. True: what was under way is over, too; else it is asked again. */
+bool cluster_rests(struct cluster *cluster);
+
+/* All its loops are closed, it and the lane rest, and home does not run. Takes
+ * NULL. */
 void cluster_close(struct cluster *cluster);
-
-/* A loop that serves requests, and its lane; both kept. */
-KIST_CHECKED enum kist_status cluster_loop_open(struct cluster *cluster,
-                                                struct loop *loop,
-                                                struct commit_lane *lane,
-                                                struct cluster_loop **out_loop);
-void cluster_loop_close(struct cluster_loop *loop);
-
-/* Its ring is NULL until this node is a member. */
-struct seat *cluster_loop_seat(struct cluster_loop *loop);
-
-/* At the end of each turn, before the lane is flushed. */
-void cluster_loop_turn_end(struct cluster_loop *loop);
-
-/*
- * The loop is to stop: its messages are over now. True: so is whatever waited
- * for them, but for what the lane has.
- */
-bool cluster_loop_rests(struct cluster_loop *loop);
-
-/* A message of a peer, as replica_receive(): of any kind. */
-void cluster_receive(struct cluster_loop *loop, struct view message,
-                     struct replica_caller *caller);
 
 /* Any thread, all of these. */
 
@@ -118,6 +109,7 @@ struct cluster_stats {
     const struct hints_stats *hints;
     const struct anti_entropy_stats *entropy;
     const struct fence_stats *fence;
+    struct counter unwatched; /* Rings with members that are not counted on. */
 };
 
 const struct cluster_stats *cluster_stats(const struct cluster *cluster);

@@ -38,6 +38,8 @@ const char *founding_state_name(enum founding_state state)
         return "stranger";
     case FOUNDING_OUTSIDER:
         return "outsider";
+    case FOUNDING_CANDIDATE:
+        return "candidate";
     }
     assert(false);
     return "";

@@ -38,6 +38,7 @@ enum founding_state {
     FOUNDING_MEMBER,    /* Has the ring that is in force. */
     FOUNDING_STRANGER,  /* The ring has its name, with another incarnation. */
     FOUNDING_OUTSIDER,  /* The ring has not got its name. */
+    FOUNDING_CANDIDATE, /* Founds nothing: waits to be taken in. */
 };
 
 const char *founding_state_name(enum founding_state state);

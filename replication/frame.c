@@ -106,6 +106,24 @@ enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
     return KIST_OK;
 }
 
+bool frame_is_for_home(struct view bytes)
+{
+    if (bytes.size < FRAME_HEAD_SIZE)
+        return false;
+    switch ((unsigned char)bytes.data[3]) {
+    case FRAME_BEAT:
+    case FRAME_RING:
+    case FRAME_ADOPT:
+    case FRAME_PREPARE:
+    case FRAME_ACCEPT:
+    case FRAME_MOVES:
+    case FRAME_FLOOR:
+        return true;
+    default: /* Others, and whatever a byte may be. */
+        return false;
+    }
+}
+
 /* Items. */
 
 static void add_record(struct view key, const struct record *record,

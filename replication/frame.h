@@ -102,6 +102,12 @@ void frame_seal(unsigned items, struct blob *out);
 KIST_CHECKED enum kist_status frame_decode(struct view bytes,
                                            struct frame *out_frame);
 
+/*
+ * Whether a message, as far as its head tells, is about members, rings or
+ * floors: for its node as a whole, and not for one of its loops.
+ */
+bool frame_is_for_home(struct view bytes);
+
 /* Why a record is sent: what is refused differs. */
 enum frame_source {
     FRAME_CLIENT,   /* A client's write, right now. */

@@ -41,6 +41,18 @@ static void on_clock_moved(void *ctx, enum fence_state from,
     log_end(&line);
 }
 
+static void on_adopted(void *ctx, const struct ring *ring)
+{
+    struct log_line line = log_begin(ctx, LOG_INFO, "cluster.ring");
+
+    log_number(&line, "epoch", ring->epoch);
+    log_number(&line, "members", ring->member_count);
+    log_text(&line, "change",
+             ring->next != NULL ? VIEW_LITERAL("pending")
+                                : VIEW_LITERAL("none"));
+    log_end(&line);
+}
+
 /* The secret. */
 
 static bool is_secret(struct view text)
@@ -105,7 +117,7 @@ static enum kist_status open_cluster(struct cluster_start *start,
     const struct settings *settings = start->settings;
     struct ring_member members[SETTINGS_PEERS] = {0};
     struct cluster_hooks hooks = {start->log, on_founded, on_member_moved,
-                                  on_clock_moved};
+                                  on_clock_moved, on_adopted};
     struct cluster_options options = {
         .home = start->home,
         .lane = start->lane,
@@ -120,6 +132,8 @@ static enum kist_status open_cluster(struct cluster_start *start,
         .hint_age_ms = settings->hint_age_ms,
         .write_timeout_ms = settings->write_timeout_ms,
         .anti_entropy_period_ms = settings->anti_entropy_period_ms,
+        .transfer_bytes_per_s = settings->transfer_bytes_per_second,
+        .grace_ms = settings->deletion_grace_ms,
         .queue_bytes = (size_t)settings->peer_queue_bytes / start->loops,
     };
 
@@ -141,21 +155,6 @@ enum kist_status cluster_start_open(struct cluster_start *start,
     if (status != KIST_OK)
         log_why(start->log, LOG_ERROR, "start.refused", why_not(status));
     return status;
-}
-
-static unsigned quorum(uint64_t asked, uint64_t replicas)
-{
-    return (unsigned)(asked != 0 ? asked : replicas / 2 + 1);
-}
-
-unsigned cluster_start_read_quorum(const struct settings *settings)
-{
-    return quorum(settings->read_quorum, settings->replicas);
-}
-
-unsigned cluster_start_write_quorum(const struct settings *settings)
-{
-    return quorum(settings->write_quorum, settings->replicas);
 }
 
 bool cluster_start_is_ready(void *ctx, const char **out_why)
@@ -183,6 +182,9 @@ bool cluster_start_is_ready(void *ctx, const char **out_why)
         break;
     case FOUNDING_OUTSIDER:
         why = "this node is no member of the ring";
+        break;
+    case FOUNDING_CANDIDATE:
+        why = "it waits to be taken in: POST /cluster/plan at a member";
         break;
     }
     *out_why = why;

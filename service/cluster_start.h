@@ -27,14 +27,10 @@ struct cluster_start {
 
 /*
  * As cluster_open(); a failure is in the log. start is kept, too. Not called on
- * a node without peers.
+ * a node alone.
  */
 KIST_CHECKED enum kist_status cluster_start_open(struct cluster_start *start,
                                                  struct cluster **out_cluster);
-
-/* The numbers that the settings give or leave to us. */
-unsigned cluster_start_read_quorum(const struct settings *settings);
-unsigned cluster_start_write_quorum(const struct settings *settings);
 
 /* For /readyz; ctx is the struct cluster. */
 bool cluster_start_is_ready(void *ctx, const char **out_why);

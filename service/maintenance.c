@@ -63,6 +63,7 @@ static void finish_stop(void *ctx)
 
     if (maintenance->checking || !sweep_idle(maintenance->sweep) ||
         !large_care_idle(maintenance->large_care) ||
+        !maintenance->parts.rests(maintenance->parts.ctx) ||
         !commit_lane_idle(maintenance->parts.lane))
         loop_timer_set(maintenance->stop_timer, STOP_POLL_MS);
     else

@@ -23,6 +23,8 @@ struct maintenance_parts {
     const struct settings *settings;
     const struct notify *notify;
     struct log *log;
+    void *ctx;
+    bool (*rests)(void *ctx); /* What else ends before the loop stops. */
 };
 
 /* The caller ends *out_maintenance with maintenance_close(). */

@@ -5,6 +5,7 @@
 #include "api/server.h"
 #include "base/clock.h"
 #include "base/loop.h"
+#include "replication/cluster_loop.h"
 #include "service/cluster_metrics.h"
 #include "service/cluster_start.h"
 #include "service/large_metrics.h"
@@ -100,6 +101,9 @@ static void reload(void *ctx)
     struct node *node = ctx;
 
     reload_settings(node->input, node->settings, node->log, node->notify);
+    if (node->cluster != NULL)
+        cluster_set_transfer_rate(node->cluster,
+                                  node->settings->transfer_bytes_per_second);
 }
 
 /* Before everything else that may start a thread. */
@@ -138,6 +142,13 @@ static enum kist_status open_commit(struct node *node)
     return status;
 }
 
+static bool cluster_is_over(void *ctx)
+{
+    struct node *node = ctx;
+
+    return node->cluster == NULL || cluster_rests(node->cluster);
+}
+
 static enum kist_status open_maintenance(struct node *node)
 {
     enum kist_status status =
@@ -149,6 +160,8 @@ static enum kist_status open_maintenance(struct node *node)
         .settings = node->settings,
         .notify = node->notify,
         .log = node->log,
+        .ctx = node,
+        .rests = cluster_is_over,
     };
 
     if (status == KIST_OK)
@@ -224,9 +237,8 @@ static void size_pool(const struct settings *settings)
 static struct quorum_defaults quorum_of(const struct settings *settings)
 {
     return (struct quorum_defaults){
-        .n = (unsigned)settings->replicas,
-        .r = cluster_start_read_quorum(settings),
-        .w = cluster_start_write_quorum(settings),
+        .r = (unsigned)settings->read_quorum,
+        .w = (unsigned)settings->write_quorum,
         .write_timeout_ms = settings->write_timeout_ms,
         .read_timeout_ms = settings->read_timeout_ms,
         .hedge_ms = settings->hedge_delay_ms,
@@ -269,7 +281,7 @@ static void fill_api(struct node *node)
 /* In a cluster, the main loop is its home. */
 static enum kist_status open_cluster(struct node *node)
 {
-    if (node->settings->peers.count == 0)
+    if (!settings_are_of_cluster(node->settings))
         return KIST_OK;
     if (!node->has_transport)
         return KIST_IO;
@@ -353,7 +365,7 @@ static enum kist_status open_parts(struct node *node)
 
     size_pool(node->settings);
     node->has_transport =
-        node->settings->peers.count > 0 && transport_begin_process();
+        settings_are_of_cluster(node->settings) && transport_begin_process();
     status = open_loop(node);
     if (status == KIST_OK)
         status = storage_start(node->settings, node->log, &node->store);

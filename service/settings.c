@@ -485,3 +485,8 @@ enum kist_status settings_reload(const struct settings_input *input,
         status = reload_row(row, &fresh, settings, hooks);
     return status;
 }
+
+bool settings_are_of_cluster(const struct settings *settings)
+{
+    return settings->peers.count > 0 || settings->join.count > 0;
+}

@@ -76,7 +76,7 @@ struct settings_peer {
 
 struct settings_peers {
     struct settings_peer peers[SETTINGS_PEERS];
-    size_t count; /* 0: a node alone. */
+    size_t count;
 };
 
 /* Every number is a uint64_t, so that one piece of code fills them all. */
@@ -128,6 +128,7 @@ struct settings {
     /* Cluster. */
     char node_id[SETTINGS_NAME_SIZE];
     struct settings_peers peers;
+    struct settings_peers join; /* Addresses, without names. */
     char cluster_name[SETTINGS_NAME_SIZE];
     struct settings_listeners peer_listen;
     char peer_secret_file[SETTINGS_PATH_SIZE]; /* Empty: no secret. */
@@ -140,12 +141,17 @@ struct settings {
     uint64_t hint_bytes; /* 0: no hints. */
     uint64_t hint_age_ms;
     uint64_t anti_entropy_period_ms;
+    uint64_t transfer_bytes_per_second; /* Reloads. 0: any rate. */
+    uint64_t deletion_grace_ms;
     uint64_t peer_queue_bytes; /* Of each peer. */
     uint64_t clock_offset_ms;
 
     /* By row of the table; for --check-config and refusals. */
     struct settings_origin origins[SETTINGS_MAX];
 };
+
+/* Whether they are those of a node of a cluster, and not of one alone. */
+bool settings_are_of_cluster(const struct settings *settings);
 
 struct settings_input {
     int argc;

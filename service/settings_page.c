@@ -67,6 +67,8 @@ static const char *placeholder(enum setting_type type)
         return " NAME";
     case SETTING_PEERS:
         return " NAME=ADDRESS,...";
+    case SETTING_HOSTS:
+        return " ADDRESS,...";
     }
     return "";
 }

@@ -68,25 +68,46 @@ static const char *parse_address(struct view text,
     return NULL;
 }
 
-static const char *add_peer(struct settings_peers *peers, struct view text)
+/* name=host:port */
+const char *settings_peers_parse_one(struct view text,
+                                     struct settings_peer *out_peer)
 {
-    struct settings_peer *peer = &peers->peers[peers->count];
     const char *equals =
         text.size == 0 ? NULL : memchr(text.data, '=', text.size);
 
-    if (peers->count == SETTINGS_PEERS)
-        return "has more than 100 members";
     if (equals == NULL)
         return "has a peer that is not name=host:port";
 
     struct view name = {text.data, (size_t)(equals - text.data)};
-    const char *problem = settings_peers_parse_name(name, peer->name);
+    const char *problem = settings_peers_parse_name(name, out_peer->name);
     if (problem == NULL)
-        problem = parse_address(view_from(text, name.size + 1), peer->address);
+        problem =
+            parse_address(view_from(text, name.size + 1), out_peer->address);
+    return problem;
+}
+
+static const char *parse_host(struct view text, struct settings_peer *out_peer)
+{
+    out_peer->name[0] = '\0';
+    return parse_address(text, out_peer->address);
+}
+
+typedef const char *parse_one(struct view text, struct settings_peer *out_peer);
+
+static const char *add_peer(struct settings_peers *peers, struct view text,
+                            parse_one *parse)
+{
+    struct settings_peer *peer = &peers->peers[peers->count];
+    const char *problem;
+
+    if (peers->count == SETTINGS_PEERS)
+        return "has more than 100 members";
+    problem = parse(text, peer);
     if (problem != NULL)
         return problem;
     for (size_t i = 0; i < peers->count; i++) {
-        if (strcmp(peers->peers[i].name, peer->name) == 0)
+        if (peer->name[0] != '\0' &&
+            strcmp(peers->peers[i].name, peer->name) == 0)
             return "has the same name twice";
         if (strcmp(peers->peers[i].address, peer->address) == 0)
             return "has the same address twice";
@@ -95,8 +116,8 @@ static const char *add_peer(struct settings_peers *peers, struct view text)
     return NULL;
 }
 
-const char *settings_peers_parse(struct view text,
-                                 struct settings_peers *out_peers)
+static const char *parse_list(struct view text, parse_one *parse,
+                              struct settings_peers *out_peers)
 {
     struct settings_peers peers = {.count = 0};
 
@@ -110,12 +131,24 @@ const char *settings_peers_parse(struct view text,
             part.size = (size_t)(comma - text.data);
             text = view_from(text, part.size + 1);
         }
-        const char *problem = add_peer(&peers, view_trim(part));
+        const char *problem = add_peer(&peers, view_trim(part), parse);
         if (problem != NULL)
             return problem;
     }
     *out_peers = peers;
     return NULL;
+}
+
+const char *settings_peers_parse(struct view text,
+                                 struct settings_peers *out_peers)
+{
+    return parse_list(text, settings_peers_parse_one, out_peers);
+}
+
+const char *settings_peers_parse_hosts(struct view text,
+                                       struct settings_peers *out_hosts)
+{
+    return parse_list(text, parse_host, out_hosts);
 }
 
 void settings_peers_print(const struct settings_peers *peers,
@@ -124,7 +157,9 @@ void settings_peers_print(const struct settings_peers *peers,
     if (peers->count == 0)
         blob_append_text(out_text, "none");
     for (size_t i = 0; i < peers->count; i++)
-        blob_printf(out_text, "%s%s=%s", i > 0 ? "," : "", peers->peers[i].name,
+        blob_printf(out_text, "%s%s%s%s", i > 0 ? "," : "",
+                    peers->peers[i].name,
+                    peers->peers[i].name[0] != '\0' ? "=" : "",
                     peers->peers[i].address);
 }
 
@@ -145,11 +180,18 @@ static bool is_loopback(const char *address)
            strncmp(address, "[::1]:", 6) == 0;
 }
 
+static bool are_loopback(const struct settings_peers *peers)
+{
+    for (size_t i = 0; i < peers->count; i++)
+        if (!is_loopback(peers->peers[i].address))
+            return false;
+    return true;
+}
+
 static bool all_loopback(const struct settings *settings)
 {
-    for (size_t i = 0; i < settings->peers.count; i++)
-        if (!is_loopback(settings->peers.peers[i].address))
-            return false;
+    if (!are_loopback(&settings->peers) || !are_loopback(&settings->join))
+        return false;
     for (size_t i = 0; i < settings->peer_listen.count; i++) {
         struct blob text = BLOB_EMPTY;
 
@@ -167,7 +209,7 @@ static bool has_sane_numbers(const struct settings *settings, struct blob *why)
 {
     unsigned long long replicas = settings->replicas;
 
-    if (replicas > settings->peers.count) {
+    if (settings->peers.count > 0 && replicas > settings->peers.count) {
         blob_printf(why,
                     "replicas %llu is above the number of peers, %zu: each "
                     "copy needs a member of its own",
@@ -201,26 +243,37 @@ static bool has_sane_sizes(const struct settings *settings, struct blob *why)
     return false;
 }
 
+/* Is it clear who this node is? */
+static bool has_sane_name(const struct settings *settings, struct blob *why)
+{
+    if (settings->node_id[0] == '\0') {
+        blob_append_text(why, "peers or join is given without node-id, which "
+                              "says which member this node is");
+        return false;
+    }
+    if (settings->peers.count == 0 || is_member(settings))
+        return true;
+    blob_printf(why, "node-id %s is not one of peers ", settings->node_id);
+    settings_peers_print(&settings->peers, why);
+    return false;
+}
+
 bool settings_peers_fit(const struct settings *settings, struct blob *why)
 {
-    bool named = settings->node_id[0] != '\0';
-
-    if (settings->peers.count == 0) {
-        if (named)
-            blob_append_text(why, "node-id is given without peers; without "
-                                  "them this would be a node alone");
-        return !named;
-    }
-    if (!named) {
-        blob_append_text(why, "peers is given without node-id, which says "
-                              "which of them this node is");
+    if (!settings_are_of_cluster(settings)) {
+        if (settings->node_id[0] == '\0')
+            return true;
+        blob_append_text(why, "node-id is given without peers or join; "
+                              "without them this would be a node alone");
         return false;
     }
-    if (!is_member(settings)) {
-        blob_printf(why, "node-id %s is not one of peers ", settings->node_id);
-        settings_peers_print(&settings->peers, why);
+    if (settings->peers.count > 0 && settings->join.count > 0) {
+        blob_append_text(why, "peers and join are both given; peers begins a "
+                              "cluster, join waits to be taken into one");
         return false;
     }
+    if (!has_sane_name(settings, why))
+        return false;
     if (settings->peer_secret_file[0] == '\0' && !all_loopback(settings)) {
         blob_append_text(why, "peer-secret-file is needed where members are "
                               "reached over a network");

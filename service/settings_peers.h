@@ -1,6 +1,5 @@
 /*
- * settings_peers - the members of a cluster, as --peers names them.
- * Private to service/settings*.
+ * settings_peers - the members of a cluster, as --peers and --join name them.
  */
 #ifndef KIST_SERVICE_SETTINGS_PEERS_H
 #define KIST_SERVICE_SETTINGS_PEERS_H
@@ -13,10 +12,16 @@
  */
 const char *settings_peers_parse_name(struct view text,
                                       char out_name[SETTINGS_NAME_SIZE]);
+const char *settings_peers_parse_one(struct view text,
+                                     struct settings_peer *out_peer);
 const char *settings_peers_parse(struct view text,
                                  struct settings_peers *out_peers);
 
-/* As settings_peers_parse() takes it. */
+/* host:port, separated by commas; their names are empty. */
+const char *settings_peers_parse_hosts(struct view text,
+                                       struct settings_peers *out_hosts);
+
+/* As these take it. */
 void settings_peers_print(const struct settings_peers *peers,
                           struct blob *out_text);
 

@@ -327,15 +327,27 @@ static const struct setting rows[] = {
      .fallback = "none",
      .description =
          "All members of the cluster, this node included, as "
-         "`name=host:port` of their peer listeners, separated by commas. "
-         "Without it the node is alone, and nothing else here counts."},
+         "`name=host:port` of their peer listeners, separated by commas, when "
+         "it starts for the first time. Later the ring on the disk says who "
+         "is a member, and this is not read. Without this and join the node "
+         "is alone, and nothing else here counts."},
+    {.name = "join",
+     .type = SETTING_HOSTS,
+     FIELD(join),
+     .fallback = "none",
+     .description =
+         "Instead of peers: a node without data is to become a member of a "
+         "cluster that exists. `host:port` of some of its members' peer "
+         "listeners, separated by commas; they are asked whether this node "
+         "was taken in, which POST /cluster/plan at a member begins. Once it "
+         "is a member, this is not read."},
     {.name = "node-id",
      .type = SETTING_NAME,
      FIELD(node_id),
      .fallback = "none",
      .description =
-         "Which of the peers this node is. A name belongs to one data "
-         "directory for ever."},
+         "Which of the peers this node is, or which name it is to join "
+         "under. A name belongs to one data directory for ever."},
     {.name = "cluster-name",
      .type = SETTING_NAME,
      FIELD(cluster_name),
@@ -366,7 +378,7 @@ static const struct setting rows[] = {
      .unit = "copies",
      .description =
          "How many members own each key (`n`). It is fixed when the cluster "
-         "starts for the first time."},
+         "starts for the first time; who joins later keeps to what it finds."},
     {.name = "read-quorum",
      .type = SETTING_COUNT,
      FIELD(read_quorum),
@@ -432,6 +444,26 @@ static const struct setting rows[] = {
          "How often a node compares its data with that of each other member. "
          "Copies are the same after two periods without failures and the time "
          "that the transfer takes."},
+    {.name = "transfer-bytes-per-second",
+     .type = SETTING_BYTES,
+     .change = SETTING_AT_RELOAD,
+     FIELD(transfer_bytes_per_second),
+     .fallback = "32MiB",
+     RANGE(KIB, 16 * GIB),
+     .zero = "any rate",
+     .unit = "per second",
+     .description =
+         "How fast this node fetches what a change of the members moves to "
+         "it."},
+    {.name = "deletion-grace",
+     .type = SETTING_DURATION,
+     FIELD(deletion_grace_ms),
+     .fallback = "3d",
+     RANGE(SECOND, YEAR),
+     .description =
+         "How long the record of a deletion, or of an expired value, stays "
+         "at least. It goes when all members have it, so one that is away "
+         "keeps all of them; the same on all members."},
     {.name = "peer-queue-bytes",
      .type = SETTING_BYTES,
      FIELD(peer_queue_bytes),
@@ -455,7 +487,7 @@ static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
 
 static const struct setting_group groups[] = {
     {"Process", 5},  {"Network", 7},  {"Requests", 10},
-    {"Storage", 12}, {"Cluster", 16},
+    {"Storage", 12}, {"Cluster", 19},
 };
 
 static const struct setting_pair pairs[] = {

@@ -19,6 +19,7 @@ enum setting_type {
     SETTING_ADDRESSES, /* struct settings_listeners. */
     SETTING_NAME,      /* char[SETTINGS_NAME_SIZE]. */
     SETTING_PEERS,     /* struct settings_peers. */
+    SETTING_HOSTS,     /* The same, without names. */
 };
 
 enum setting_change { SETTING_AT_START, SETTING_AT_RELOAD };

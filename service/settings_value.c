@@ -47,6 +47,7 @@ static const struct unit *units_of(enum setting_type type)
     case SETTING_ADDRESSES:
     case SETTING_NAME:
     case SETTING_PEERS:
+    case SETTING_HOSTS:
         break;
     }
     return NULL;
@@ -101,6 +102,7 @@ static const char *number_problem(enum setting_type type)
     case SETTING_ADDRESSES:
     case SETTING_NAME:
     case SETTING_PEERS:
+    case SETTING_HOSTS:
         break;
     }
     return "is not a whole number";
@@ -218,7 +220,8 @@ static const char *set_addresses(const struct setting *setting,
 
 static size_t field_size(enum setting_type type)
 {
-    return type == SETTING_PEERS  ? sizeof(struct settings_peers)
+    return type == SETTING_PEERS || type == SETTING_HOSTS
+               ? sizeof(struct settings_peers)
            : type == SETTING_NAME ? SETTINGS_NAME_SIZE
                                   : SETTINGS_PATH_SIZE;
 }
@@ -253,9 +256,11 @@ static const char *set(const struct setting *setting, struct view text,
     case SETTING_NAME:
         return settings_peers_parse_name(text, field(setting, settings));
     case SETTING_PEERS:
+        return settings_peers_parse(text, field(setting, settings));
+    case SETTING_HOSTS:
         break;
     }
-    return settings_peers_parse(text, field(setting, settings));
+    return settings_peers_parse_hosts(text, field(setting, settings));
 }
 
 enum kist_status settings_value_parse(const struct setting *setting,
@@ -341,6 +346,7 @@ void settings_value_print(const struct setting *setting,
         print_addresses(value, out_text);
         break;
     case SETTING_PEERS:
+    case SETTING_HOSTS:
         settings_peers_print(value, out_text);
         break;
     }
@@ -398,6 +404,9 @@ void settings_value_allowed(const struct setting *setting,
         blob_append_text(out_text, "a list like a=10.0.0.1:7701,b=kist-b:7701, "
                                    "of up to 100 members");
         break;
+    case SETTING_HOSTS:
+        blob_append_text(out_text, "a list like 10.0.0.1:7701,kist-b:7701");
+        break;
     }
 }
 
@@ -415,6 +424,7 @@ const char *settings_value_manner(enum setting_type type)
     case SETTING_ADDRESSES:
     case SETTING_NAME:
     case SETTING_PEERS:
+    case SETTING_HOSTS:
         break;
     }
     return "";

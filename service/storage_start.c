@@ -48,7 +48,7 @@ enum kist_status storage_start(const struct settings *settings, struct log *log,
     struct engine_fault fault = {{0}};
     enum kist_status status;
 
-    if (settings->peers.count > 0)
+    if (settings_are_of_cluster(settings))
         options.replicated = &replicated;
     status = store_open(&options, &hooks, &fault, out_store);
 

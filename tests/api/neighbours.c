@@ -477,7 +477,6 @@ void neighbours_open(void)
     scene.api.store = scene.nodes[0].store;
     scene.api.loops = 1;
     scene.api.quorum = (struct quorum_defaults){
-        .n = NEIGHBOURS_COPIES,
         .r = 2,
         .w = 2,
         .write_timeout_ms = 200,

@@ -439,6 +439,13 @@ Test(settings, of_a_cluster_name_its_members)
     cr_assert_str_eq(settings.peers.peers[1].address, "[::1]:2");
     expect_taken((struct given){0}, &settings);
     cr_assert_eq(settings.peers.count, 0);
+    cr_assert(not(settings_are_of_cluster(&settings)));
+    expect_taken((struct given){.flags = {"--join", "127.0.0.1:1,[::1]:2",
+                                          "--node-id", "d"}},
+                 &settings);
+    cr_assert_eq(settings.join.count, 2);
+    cr_assert_str_eq(settings.join.peers[1].address, "[::1]:2");
+    cr_assert(settings_are_of_cluster(&settings));
 }
 
 Test(settings, of_a_cluster_are_refused_where_they_do_not_fit)
@@ -448,11 +455,20 @@ Test(settings, of_a_cluster_are_refused_where_they_do_not_fit)
         const char *why;
     } cases[] = {
         {{.flags = {"--node-id", "a"}},
-         "node-id is given without peers; without them this would be a node "
-         "alone"},
+         "node-id is given without peers or join; without them this would be "
+         "a node alone"},
         {{.flags = {"--peers", TWO}},
-         "peers is given without node-id, which says which of them this node "
-         "is"},
+         "peers or join is given without node-id, which says which member "
+         "this node is"},
+        {{.flags = {"--join", "10.0.0.1:1"}},
+         "peers or join is given without node-id, which says which member "
+         "this node is"},
+        {{.flags = {"--join", "10.0.0.1:1", "--node-id", "d"}},
+         "peer-secret-file is needed where members are reached over a "
+         "network"},
+        {{.flags = {"--join", "127.0.0.1:1", "--peers", TWO, "--node-id", "a"}},
+         "peers and join are both given; peers begins a cluster, join waits "
+         "to be taken into one"},
         {{.flags = {"--peers", TWO, "--node-id", "c"}},
          "node-id c is not one of peers " TWO},
         {{.flags = {"--peers", TWO, "--node-id", "a"}},
