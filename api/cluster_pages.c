@@ -1,58 +1,20 @@
 #include "api/cluster_pages.h"
 
 #include "api/api.h"
+#include "api/json_page.h"
 #include "api/reply.h"
 #include "base/clock.h"
 #include "replication/cluster.h"
 
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* Takes document; NULL: no memory. */
-static void reply_document_of(struct request *request, json_t *document)
-{
-    char *text =
-        document != NULL
-            ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(6))
-            : NULL;
-
-    json_decref(document);
-    if (text == NULL) {
-        reply_status(request, KIST_NO_MEMORY, "The page was not made");
-        return;
-    }
-
-    struct view body = view_of(text);
-    struct blob owner = {
-        .data = text, .size = body.size, .capacity = body.size + 1};
-    reply_header_literal(request, "Cache-Control", "no-store");
-    reply_bytes(request, 200, "application/json", &owner, body);
-}
-
-/* NULL: a node alone, and it was said. */
-static struct cluster *cluster_of(struct request *request)
+struct cluster *cluster_pages_cluster(struct request *request)
 {
     if (request->api->cluster == NULL)
-        reply_problem(request, PROBLEM_NO_SUCH_PATH,
-                      "This node is alone: it was started without peers.");
+        reply_problem(
+            request, PROBLEM_NO_SUCH_PATH,
+            "This node is alone: it was started without peers and join.");
     return request->api->cluster;
-}
-
-/* Numbers of 64 bits as JSON's readers keep them: hex digits. */
-static json_t *hex(uint64_t number)
-{
-    char text[17];
-
-    snprintf(text, sizeof(text), "%016" PRIx64, number);
-    return json_string(text);
-}
-
-static json_t *string_of(struct view text)
-{
-    return json_stringn(text.data, text.size);
 }
 
 /* Members. */
@@ -82,7 +44,7 @@ static int add_place(json_t *member, const struct ring *ring,
     if (number < 0)
         return 0;
     return json_object_set_new(member, "address",
-                               string_of(ring->members[number].address)) |
+                               json_page_text(ring->members[number].address)) |
            json_object_set_new(
                member, "partitions",
                json_integer((json_int_t)owned_by(ring, incarnation)));
@@ -96,7 +58,7 @@ static json_t *member_of(const struct roll *roll, unsigned number,
         json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", roll_name(roll, number),
                   "standing", roll_standing_name(line.standing), "store",
                   store_state_name(line.store), "incarnation",
-                  hex(line.incarnation), "clock", clock_of(&line));
+                  json_page_hex(line.incarnation), "clock", clock_of(&line));
 
     if (member != NULL && ring != NULL &&
         add_place(member, ring, line.incarnation) != 0) {
@@ -122,8 +84,9 @@ static json_t *ring_of(const struct ring *ring, uint64_t digest)
 {
     if (ring == NULL)
         return json_null();
-    return json_pack("{s:o, s:I, s:o, s:i, s:i}", "cluster", hex(ring->cluster),
-                     "epoch", (json_int_t)ring->epoch, "digest", hex(digest),
+    return json_pack("{s:o, s:I, s:o, s:i, s:i}", "cluster",
+                     json_page_hex(ring->cluster), "epoch",
+                     (json_int_t)ring->epoch, "digest", json_page_hex(digest),
                      "replicas", (int)ring->copies, "partitions",
                      (int)ring_partitions(ring));
 }
@@ -131,12 +94,12 @@ static json_t *ring_of(const struct ring *ring, uint64_t digest)
 void cluster_pages_members(struct request *request)
 {
     const struct seat *seat = request->api_loop->seat;
-    const struct cluster *cluster = cluster_of(request);
+    const struct cluster *cluster = cluster_pages_cluster(request);
 
     if (cluster == NULL)
         return;
-    reply_document_of(
-        request,
+    json_page_reply(
+        request, 200,
         json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", cluster_name(cluster),
                   "state", founding_state_name(cluster_state(cluster)), "clock",
                   fence_state_name(cluster_clock(cluster)), "ring",
@@ -152,8 +115,8 @@ static json_t *owners_of(const struct ring *ring, unsigned partition)
     json_t *owners = json_array();
 
     for (unsigned i = 0; i < ring->copies; i++)
-        if (json_array_append_new(owners,
-                                  string_of(ring->members[row[i]].name)) != 0) {
+        if (json_array_append_new(
+                owners, json_page_text(ring->members[row[i]].name)) != 0) {
             json_decref(owners);
             return NULL;
         }
@@ -166,7 +129,7 @@ void cluster_pages_ring(struct request *request)
     struct view key = request->parameters[PARAMETER_KEY];
     unsigned partition;
 
-    if (cluster_of(request) == NULL)
+    if (cluster_pages_cluster(request) == NULL)
         return;
     if (key.data == NULL || key.size == 0 || key.size > STORE_KEY_MAX) {
         reply_problem(request, PROBLEM_INVALID_PARAMETER,
@@ -179,12 +142,12 @@ void cluster_pages_ring(struct request *request)
         return;
     }
     partition = ring_partition_of(seat->ring, key);
-    reply_document_of(request,
-                      json_pack("{s:o, s:o, s:i, s:I, s:o}", "key",
-                                string_of(key), "hash", hex(ring_hash(key)),
-                                "partition", (int)partition, "epoch",
-                                (json_int_t)seat->ring->epoch, "owners",
-                                owners_of(seat->ring, partition)));
+    json_page_reply(
+        request, 200,
+        json_pack("{s:o, s:o, s:i, s:I, s:o}", "key", json_page_text(key),
+                  "hash", json_page_hex(ring_hash(key)), "partition",
+                  (int)partition, "epoch", (json_int_t)seat->ring->epoch,
+                  "owners", owners_of(seat->ring, partition)));
 }
 
 /* What was missed, and what differed. */
@@ -196,14 +159,14 @@ static json_int_t number(const struct counter *counter)
 
 void cluster_pages_hints(struct request *request)
 {
-    const struct cluster *cluster = cluster_of(request);
+    const struct cluster *cluster = cluster_pages_cluster(request);
     const struct hints_stats *stats;
 
     if (cluster == NULL)
         return;
     stats = cluster_stats(cluster)->hints;
-    reply_document_of(
-        request,
+    json_page_reply(
+        request, 200,
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pending",
                   (json_int_t)gauge_read(&stats->pending), "bytes",
                   (json_int_t)gauge_read(&stats->bytes), "added",
@@ -214,16 +177,17 @@ void cluster_pages_hints(struct request *request)
 
 void cluster_pages_divergence(struct request *request)
 {
-    const struct cluster *cluster = cluster_of(request);
+    const struct cluster *cluster = cluster_pages_cluster(request);
     const struct anti_entropy_stats *stats;
 
     if (cluster == NULL)
         return;
     stats = cluster_stats(cluster)->entropy;
-    reply_document_of(request, json_pack("{s:I, s:I, s:I, s:I, s:I}",
-                                         "exchanges", number(&stats->exchanges),
-                                         "failures", number(&stats->failures),
-                                         "leaves", number(&stats->leaves),
-                                         "fetched", number(&stats->fetched),
-                                         "pushed", number(&stats->pushed)));
+    json_page_reply(request, 200,
+                    json_pack("{s:I, s:I, s:I, s:I, s:I}", "exchanges",
+                              number(&stats->exchanges), "failures",
+                              number(&stats->failures), "leaves",
+                              number(&stats->leaves), "fetched",
+                              number(&stats->fetched), "pushed",
+                              number(&stats->pushed)));
 }

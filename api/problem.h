@@ -21,6 +21,7 @@ enum problem {
     PROBLEM_NOT_FOUND,          /* 404: the key has no value */
     PROBLEM_NO_SUCH_PATH,       /* 404: the path is not served */
     PROBLEM_NO_SUCH_PART,       /* 404: ?ptr= points at nothing */
+    PROBLEM_NO_PLAN,            /* 404: no change of the members */
     PROBLEM_METHOD_NOT_ALLOWED, /* 405, with Allow */
     PROBLEM_NOT_ACCEPTABLE,     /* 406 */
     PROBLEM_TIMEOUT,            /* 408: the request took too long to arrive */
@@ -29,6 +30,8 @@ enum problem {
     PROBLEM_COUNT_CHANGED,      /* 409: confirm= is not the count */
     PROBLEM_CLOCK,              /* 409: a version from the far future */
     PROBLEM_NEEDS_STRONG,       /* 409: not what copies can decide */
+    PROBLEM_CHANGE_PENDING,     /* 409: of the members; one at a time */
+    PROBLEM_PLAN_OUTDATED,      /* 409: the ring is not what it was */
     PROBLEM_CONDITION_FAILED,   /* 412, with the current ETag */
     PROBLEM_BODY_TOO_LARGE,     /* 413 */
     PROBLEM_KEY_TOO_LONG,       /* 414 */

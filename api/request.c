@@ -18,6 +18,7 @@ static const char *const names[PARAMETERS] = {
     [PARAMETER_KEY] = "key",
     [PARAMETER_LIMIT] = "limit",
     [PARAMETER_OP] = "op",
+    [PARAMETER_PLAN] = "plan",
     [PARAMETER_PREFIX] = "prefix",
     [PARAMETER_PTR] = "ptr",
     [PARAMETER_REVERSE] = "reverse",

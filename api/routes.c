@@ -2,6 +2,7 @@
 #include "api/router.h"
 
 #include "api/about.h"
+#include "api/cluster_change.h"
 #include "api/cluster_pages.h"
 #include "api/handlers.h"
 #include "api/health.h"
@@ -53,6 +54,14 @@ const struct route routes[] = {
      cluster_pages_hints, NULL},
     {METHOD_GET, "/cluster/divergence", "cluster_divergence", BODY_NONE, 0, 0,
      cluster_pages_divergence, NULL},
+    {METHOD_GET, "/cluster/plan", "cluster_plan", BODY_NONE, 0, 0,
+     cluster_change_look, NULL},
+    {METHOD_POST, "/cluster/plan", "cluster_draft", BODY_PATCH, 0, 0,
+     cluster_change_draft, NULL},
+    {METHOD_DELETE, "/cluster/plan", "cluster_abort", BODY_NONE, 0, 0,
+     cluster_change_abort, NULL},
+    {METHOD_POST, "/cluster/plan/commit", "cluster_commit", BODY_NONE, 0,
+     TAKES(PARAMETER_PLAN), cluster_change_commit, NULL},
     {METHOD_GET, "/version", "version", BODY_NONE, 0, 0, about_version, NULL},
     {METHOD_GET, "/openapi.yaml", "openapi", BODY_NONE, 0, 0, about_description,
      NULL},

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct node nodes[NODES];
+struct node nodes[ALL_NODES];
 struct http_answer answer;
 
 static char peers[160];
@@ -37,20 +37,26 @@ static void choose_addresses(void)
 
     snprintf(address, sizeof(address), "127.%u.%u.%u", 64 + (pid >> 16) % 64,
              (pid >> 8) % 256, pid % 256);
-    for (unsigned i = 0; i < NODES; i++) {
+    for (unsigned i = 0; i < ALL_NODES; i++) {
         snprintf(nodes[i].name, sizeof(nodes[i].name), "%c", 'a' + (char)i);
         snprintf(nodes[i].listen, sizeof(nodes[i].listen), "%s:%u", address,
                  FIRST_PORT + i);
+        if (i >= NODES)
+            continue;
         at += snprintf(peers + at, sizeof(peers) - (size_t)at, "%s%s=%s",
                        i > 0 ? "," : "", nodes[i].name, nodes[i].listen);
     }
 }
 
-/* extra: name and value, one after the other; ends with NULL. */
-static void set_flags(struct node *node, const char *const extra[])
+/*
+ * how: --peers or --join. extra: name and value, one after the other; ends with
+ * NULL.
+ */
+static void set_flags(struct node *node, const char *how, const char *whom,
+                      const char *const extra[])
 {
     const char *flags[] = {
-        "--node-id",  node->name,           "--peers",  peers, "--peer-listen",
+        "--node-id",  node->name,           how,        whom, "--peer-listen",
         node->listen, "--peer-secret-file", secret_file};
     size_t n = sizeof(flags) / sizeof(flags[0]);
 
@@ -105,7 +111,7 @@ void open_cluster(const char *const extra[])
         kistd_prepare(&nodes[i].kistd, NULL);
     set_secret("correct-horse-battery-staple");
     for (unsigned i = 0; i < NODES; i++) {
-        set_flags(&nodes[i], extra);
+        set_flags(&nodes[i], "--peers", peers, extra);
         kistd_start(&nodes[i].kistd, nodes[i].flags);
     }
     for (unsigned i = 0; i < NODES; i++) {
@@ -114,12 +120,23 @@ void open_cluster(const char *const extra[])
     }
 }
 
+struct node *open_spare(unsigned spare, const char *const extra[])
+{
+    struct node *node = &nodes[NODES + spare];
+
+    kistd_prepare(&node->kistd, NULL);
+    set_flags(node, "--join", nodes[1].listen, extra);
+    kistd_start(&node->kistd, node->flags);
+    return node;
+}
+
 void close_cluster(void)
 {
-    for (unsigned i = 0; i < NODES; i++) {
+    for (unsigned i = 0; i < ALL_NODES; i++) {
         if (kistd_runs(&nodes[i].kistd))
             cr_expect(eq(int, kistd_stop(&nodes[i].kistd), 0));
-        kistd_remove(&nodes[i].kistd);
+        if (nodes[i].kistd.directory[0] != '\0')
+            kistd_remove(&nodes[i].kistd);
     }
     http_answer_free(&answer);
 }

@@ -16,7 +16,14 @@
 
 #include <jansson.h>
 
-enum { NODES = 3, FIRST_PORT = 7701, PATIENCE_S = 40, FLAGS = 24 };
+enum {
+    NODES = 3,
+    SPARES = 2,
+    ALL_NODES = NODES + SPARES,
+    FIRST_PORT = 7701,
+    PATIENCE_S = 40,
+    FLAGS = 24,
+};
 
 struct node {
     struct kistd kistd;
@@ -26,13 +33,16 @@ struct node {
 };
 
 /* A test is a process of its own. */
-extern struct node nodes[NODES];
-extern char address[32];          /* Where peers are served. */
-extern struct http_answer answer; /* The last one. */
+extern struct node nodes[ALL_NODES]; /* The spare ones behind. */
+extern char address[32];             /* Where peers are served. */
+extern struct http_answer answer;    /* The last one. */
 
 /* extra: flags of all nodes, name and value; ends with NULL. All are ready. */
 void open_cluster(const char *const extra[]);
 void close_cluster(void);
+
+/* One that waits to be taken in: nodes[NODES + spare], d or e. */
+struct node *open_spare(unsigned spare, const char *const extra[]);
 
 /* Of nodes that start from now on. */
 void set_secret(const char *secret);
