@@ -19,6 +19,7 @@ static void on_done(struct exchange *exchange)
 {
     struct anti_entropy *entropy =
         OWNER(exchange, struct anti_entropy, exchange);
+    struct env *env = entropy->seat->env;
 
     entropy->is_busy = false;
     counter_add(&entropy->stats.exchanges, 1);
@@ -26,6 +27,8 @@ static void on_done(struct exchange *exchange)
     counter_add(&entropy->stats.leaves, exchange->differed);
     counter_add(&entropy->stats.fetched, exchange->fetched);
     counter_add(&entropy->stats.pushed, exchange->pushed);
+    if (exchange->status == KIST_OK)
+        gauge_set(&entropy->stats.good_ms, (int64_t)env->ops->wall_ms(env));
     if (exchange->status == KIST_OK && entropy->compared != NULL)
         entropy->compared(entropy, exchange->peer, entropy->began_ms);
     rest(entropy);

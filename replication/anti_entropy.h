@@ -19,6 +19,7 @@ struct anti_entropy_stats {
     struct counter leaves;  /* That differed. */
     struct counter fetched; /* Records that were missing here. */
     struct counter pushed;  /* Records that were missing there. */
+    struct gauge good_ms;   /* The last one that did not fail (wall_ms). */
 };
 
 struct anti_entropy {

@@ -106,6 +106,7 @@ const struct roll *cluster_roll(const struct cluster *cluster);
 /* What is counted; to be read from anywhere. */
 struct cluster_stats {
     struct transport_stats transport;
+    struct quorum_stats quorum;
     const struct hints_stats *hints;
     const struct anti_entropy_stats *entropy;
     const struct fence_stats *fence;

@@ -37,6 +37,19 @@ static uint64_t now_ms(const struct hints *hints)
     return hints->seat->env->ops->mono_ms(hints->seat->env);
 }
 
+static void note_oldest(struct hints *hints)
+{
+    uint64_t oldest_ms = UINT64_MAX;
+
+    for (const struct hints_target *target = hints->targets; target != NULL;
+         target = target->next)
+        if (target->queue.oldest != NULL &&
+            target->queue.oldest->born_ms < oldest_ms)
+            oldest_ms = target->queue.oldest->born_ms;
+    gauge_set(&hints->stats.oldest_ms,
+              oldest_ms == UINT64_MAX ? 0 : (int64_t)oldest_ms);
+}
+
 static void account(struct hints *hints, const struct hint *hint, int sign)
 {
     int64_t cost = (int64_t)hint_cost(hint) * sign;
@@ -44,6 +57,7 @@ static void account(struct hints *hints, const struct hint *hint, int sign)
     hints->bytes = (size_t)((int64_t)hints->bytes + cost);
     gauge_add(&hints->stats.bytes, cost);
     gauge_add(&hints->stats.pending, sign);
+    note_oldest(hints);
 }
 
 /* Take it out; the answer of a delivery that has it finds nothing. */

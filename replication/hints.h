@@ -25,6 +25,7 @@ struct hints_stats {
     struct counter moved;   /* To other owners. */
     struct gauge pending;
     struct gauge bytes;
+    struct gauge oldest_ms; /* When the oldest came (mono_ms); 0: none. */
 };
 
 struct hints {

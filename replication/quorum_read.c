@@ -260,6 +260,8 @@ static void repaired(struct quorum_read_vote *vote, struct version winner)
     vote->state = READ_ANSWERED;
     vote->version = winner;
     vote->read->repaired++;
+    if (vote->read->seat->stats != NULL)
+        counter_add(&vote->read->seat->stats->repairs, 1);
 }
 
 static void on_pushed(struct env_call *call, enum env_outcome outcome,
@@ -375,8 +377,16 @@ static bool is_after(const struct quorum_read *read)
     return are_enough(read, read->n - read->w + 1);
 }
 
+static void note_failure(const struct quorum_read *read)
+{
+    if (read->seat->stats != NULL)
+        counter_add(&read->seat->stats->reads_failed, 1);
+}
+
 static void answer(struct quorum_read *read, enum quorum_read_outcome outcome)
 {
+    if (outcome != QUORUM_READ_DONE)
+        note_failure(read);
     read->is_chosen = read->is_answered = true;
     read->outcome = outcome;
     read->answered(read);
@@ -556,8 +566,10 @@ static enum kist_status check(struct quorum_read *read)
     planned = plan(read);
     assert(planned); /* A ring has no more owners than there is room for. */
     if (alive_in(read, RING_NOW) < read->r ||
-        alive_in(read, RING_NEXT) < read->r)
+        alive_in(read, RING_NEXT) < read->r) {
+        note_failure(read);
         return KIST_BUSY;
+    }
     return KIST_OK;
 }
 

@@ -101,17 +101,34 @@ static void answer(struct quorum_write *write,
 
 static void fail(struct quorum_write *write)
 {
+    struct quorum_stats *stats = write->seat->stats;
     bool may_be_there = false;
 
     for (unsigned i = 0; i < write->vote_count; i++)
         may_be_there |=
             write->votes[i].has_left || write->votes[i].state == VOTE_AWAITED;
+    if (stats != NULL)
+        counter_add(may_be_there ? &stats->writes_unknown
+                                 : &stats->writes_not_applied,
+                    1);
     answer(write,
            may_be_there ? QUORUM_WRITE_UNKNOWN : QUORUM_WRITE_NOT_APPLIED);
 }
 
+/* All owners have it: it took them so long. */
+static void note_lag(const struct quorum_write *write)
+{
+    const struct seat *seat = write->seat;
+    uint64_t began_ms = write->deadline_ms - write->timeout_ms;
+    uint64_t lag_ms = seat->env->ops->mono_ms(seat->env) - began_ms;
+
+    if (seat->stats != NULL)
+        histogram_observe(&seat->stats->lag, lag_ms * 1000000);
+}
+
 static void end(struct quorum_write *write)
 {
+    bool is_everywhere = true;
     struct seat *seat = write->seat;
 
     seat->env->ops->timer_stop(seat->env, &write->timer);
@@ -120,10 +137,14 @@ static void end(struct quorum_write *write)
         struct quorum_write_vote *vote = &write->votes[i];
 
         blob_free(&vote->message);
-        if (vote->rows != 0 && vote->state != VOTE_DURABLE &&
-            seat->missed != NULL && write->outcome != QUORUM_WRITE_NOT_APPLIED)
+        if (vote->rows == 0 || vote->state == VOTE_DURABLE)
+            continue;
+        is_everywhere = false;
+        if (seat->missed != NULL && write->outcome != QUORUM_WRITE_NOT_APPLIED)
             seat->missed(seat->ctx, vote->voter, write->key, &write->record);
     }
+    if (is_everywhere)
+        note_lag(write);
     ring_free(write->ring);
     write->ended(write);
 }
@@ -377,8 +398,11 @@ static enum kist_status prepare(struct quorum_write *write)
 
     assert(planned); /* A ring has no more owners than there is room for. */
     if (alive_in(write, RING_NOW) < write->w ||
-        alive_in(write, RING_NEXT) < write->w)
+        alive_in(write, RING_NEXT) < write->w) {
+        if (write->seat->stats != NULL)
+            counter_add(&write->seat->stats->writes_not_applied, 1);
         return KIST_BUSY;
+    }
     return date(write);
 }
 

@@ -18,6 +18,7 @@
 
 #include "replication/env.h"
 #include "replication/frame.h"
+#include "replication/quorum_stats.h"
 #include "replication/ring.h"
 #include "replication/seats.h"
 #include "replication/timekeeper.h"
@@ -47,6 +48,8 @@ struct seat {
     uint64_t phase;
     unsigned storing;
     unsigned storing_before;
+
+    struct quorum_stats *stats; /* Kept; may be shared. NULL: nobody counts. */
 
     void *ctx;
     /*

@@ -1,5 +1,7 @@
 #include "service/cluster_metrics.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,6 +124,42 @@ static void add_messages(struct metrics *metrics, struct cluster *cluster)
                       &stats->time);
 }
 
+static double oldest_hint(void *ctx)
+{
+    int64_t born_ms = gauge_read(&cluster_stats(ctx)->hints->oldest_ms);
+
+    return born_ms > 0 ? (double)clock_mono_ns() / 1e9 - (double)born_ms / 1e3
+                       : 0;
+}
+
+static double last_comparison(void *ctx)
+{
+    return (double)gauge_read(&cluster_stats(ctx)->entropy->good_ms) / 1e3;
+}
+
+static void add_quorums(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct quorum_stats *stats = &cluster_stats(cluster)->quorum;
+    const char *name = "kist_quorum_failures_total";
+    const char *help = "Reads and writes for which too few owners answered.";
+
+    metrics_counter(metrics, name, help,
+                    "operation=\"write\",outcome=\"not_applied\"",
+                    &stats->writes_not_applied);
+    metrics_counter(metrics, name, help,
+                    "operation=\"write\",outcome=\"unknown\"",
+                    &stats->writes_unknown);
+    metrics_counter(metrics, name, help,
+                    "operation=\"read\",outcome=\"failed\"",
+                    &stats->reads_failed);
+    metrics_counter(metrics, "kist_read_repairs_total",
+                    "Copies that reads brought up to date.", NULL,
+                    &stats->repairs);
+    metrics_histogram(metrics, "kist_replication_lag_seconds",
+                      "From a write's beginning until its last owner has it.",
+                      NULL, &stats->lag);
+}
+
 static void add_hints(struct metrics *metrics, struct cluster *cluster)
 {
     const struct hints_stats *stats = cluster_stats(cluster)->hints;
@@ -134,6 +172,9 @@ static void add_hints(struct metrics *metrics, struct cluster *cluster)
     metrics_gauge(metrics, "kist_hints_memory_bytes",
                   "Memory of these; limited by hint-bytes.", NULL,
                   &stats->bytes);
+    metrics_read_gauge(metrics, "kist_hints_oldest_seconds",
+                       "Age of the oldest of them; 0: there are none.", NULL,
+                       (struct metric_source){oldest_hint, cluster});
     metrics_counter(metrics, "kist_hints_added_total",
                     "Writes that a member missed.", NULL, &stats->added);
     metrics_counter(metrics, name, help, "why=\"delivered\"",
@@ -154,6 +195,10 @@ static void add_entropy(struct metrics *metrics, struct cluster *cluster)
     metrics_counter(metrics, "kist_anti_entropy_failures_total",
                     "Comparisons that did not come to their end.", NULL,
                     &stats->failures);
+    metrics_read_gauge(metrics,
+                       "kist_anti_entropy_last_success_timestamp_seconds",
+                       "When the last comparison came to its end; 0: none yet.",
+                       NULL, (struct metric_source){last_comparison, cluster});
     metrics_counter(metrics, "kist_anti_entropy_leaves_total",
                     "Parts of partitions that differed.", NULL, &stats->leaves);
     metrics_counter(metrics, name, help, "at=\"here\"", &stats->fetched);
@@ -168,6 +213,7 @@ void cluster_metrics_init(struct cluster_metrics *self, struct metrics *metrics,
     add_node(metrics, cluster);
     add_peers(self, metrics, settings);
     add_messages(metrics, cluster);
+    add_quorums(metrics, cluster);
     add_hints(metrics, cluster);
     add_entropy(metrics, cluster);
 }

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import unittest
+import urllib.parse
 
 from node import Process, get, until
 from prometheus import Prometheus
@@ -21,6 +22,7 @@ ROOT, KISTD = map(os.path.abspath, sys.argv[1:3])
 del sys.argv[1:3]
 
 ALERTS = os.path.join(ROOT, "deploy/prometheus/cluster-alerts.yml")
+DASHBOARD = os.path.join(ROOT, "deploy/grafana/dashboards/kist-cluster.json")
 ROW = re.compile(r"^  (\w+) +(http://\S+) +pid (\d+)$", re.M)
 AWAY_S = 10
 
@@ -94,14 +96,65 @@ class Cluster(unittest.TestCase):
                          "away; it lacks 0 of them now")
         self.assertEqual(os.listdir(self.places), [])
 
-    def test_alerts_use_only_what_is_exported(self):
+    def metric(self, node, series):
+        """Its value, of a node."""
+        page = get(f"{self.url[node]}/metrics")[2].decode()
+        found = re.search(rf"^{re.escape(series)} (\S+)$", page, re.M)
+        self.assertIsNotNone(found, series)
+        return float(found[1])
+
+    def test_alerts_and_dashboard_use_only_what_is_exported(self):
         self.start_to_stay()
         page = get(f"{self.url['a']}/metrics")[2].decode()
-        with open(ALERTS, encoding="utf-8") as file:
-            used = set(re.findall(r"\bkist_[a-z_]+\b", file.read()))
-        self.assertGreater(len(used), 4)
-        for name in used:
-            self.assertRegex(page, f"(?m)^{name}[ {{]")
+        for path in (ALERTS, DASHBOARD):
+            with open(path, encoding="utf-8") as file:
+                used = set(re.findall(r"\bkist_[a-z_]+\b", file.read()))
+            self.assertGreater(len(used), 4)
+            for name in used:
+                self.assertRegex(page, f"(?m)^{name}[ {{]", path)
+
+    def test_what_too_few_owners_and_hints_come_to_is_counted(self):
+        failures = "kist_quorum_failures_total"
+        lag = "kist_replication_lag_seconds_count"
+        compared = "kist_anti_entropy_last_success_timestamp_seconds"
+        self.start_to_stay()
+        self.assertEqual(put(self.url["a"], "k", b"1"), 201)
+        until("all owners have it", lambda: self.metric("a", lag) == 1)
+        until("it was compared", lambda: self.metric("a", compared) > 1e9)
+        self.assertEqual(self.metric("a", "kist_hints_oldest_seconds"), 0)
+
+        os.kill(self.pid["c"], signal.SIGKILL)
+        self.assertEqual(put(self.url["a"], "k", b"2"), 204)
+        until("it is kept for the one that is away", lambda: self.metric(
+            "a", "kist_hints_pending") == 1)
+        self.assertGreater(self.metric("a", "kist_hints_oldest_seconds"), 0)
+        self.assertIn(put(self.url["a"], "k?w=all", b"3"), (503, 504))
+        self.assertEqual(self.metric(
+            "a", f'{failures}{{operation="write",outcome="not_applied"}}') +
+            self.metric(
+            "a", f'{failures}{{operation="write",outcome="unknown"}}'), 1)
+        self.assertIn(get(f"{self.url['a']}/kv/k?r=all")[0], (503, 504))
+        self.assertEqual(self.metric(
+            "a", f'{failures}{{operation="read",outcome="failed"}}'), 1)
+
+    @unittest.skipUnless(shutil.which("prometheus"), "no prometheus")
+    def test_prometheus_answers_each_query_of_the_dashboard(self):
+        self.start_to_stay()
+        seen = Prometheus(os.path.join(self.places, ".."), ALERTS,
+                          [self.url[node].removeprefix("http://")
+                           for node in "abc"])
+        self.addCleanup(seen.__exit__)
+        self.assertEqual(put(self.url["a"], "k", b"1"), 201)
+        with open(DASHBOARD, encoding="utf-8") as file:
+            queries = [target["expr"] for panel in json.load(file)["panels"]
+                       for target in panel["targets"]]
+        self.assertGreater(len(queries), 20)
+        for query in queries:
+            query = query.replace("$instance", ".*")
+            query = query.replace("$__rate_interval", "10s")
+            until(f"{query} has a result", lambda query=query: get(
+                f"{seen.url}/query?query={urllib.parse.quote(query)}"
+            )[2].count(b'"metric"'))
 
     @unittest.skipUnless(shutil.which("prometheus"), "no prometheus")
     def test_an_alert_fires_while_a_node_is_away(self):

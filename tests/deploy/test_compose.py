@@ -172,10 +172,12 @@ class Watching(unittest.TestCase):
                   encoding="utf-8") as file:
             [provider] = yaml.safe_load(file)["providers"]
         folder = on_host("grafana", provider["options"]["path"])
-        with open(f"{folder}/kist.json", encoding="utf-8") as file:
-            dashboard = json.load(file)
-        self.assertEqual({panel["datasource"]["uid"]
-                          for panel in dashboard["panels"]}, {source["uid"]})
+        for name in ("kist.json", "kist-cluster.json"):
+            with open(f"{folder}/{name}", encoding="utf-8") as file:
+                dashboard = json.load(file)
+            self.assertEqual({panel["datasource"]["uid"]
+                              for panel in dashboard["panels"]},
+                             {source["uid"]}, name)
 
         home = SERVICES["grafana"]["environment"][
             "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
