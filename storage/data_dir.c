@@ -1,5 +1,6 @@
 #include "storage/data_dir.h"
 
+#include "storage/restore.h"
 #include "storage/small_file.h"
 
 #include <dirent.h>
@@ -96,6 +97,16 @@ static bool may_precede_format(const char *name)
     return false;
 }
 
+static void refuse_unrestored(const struct data_dir *data_dir,
+                              struct engine_fault *out_fault)
+{
+    engine_fault_set(out_fault,
+                     "%s holds a restore that is under way or did not come to "
+                     "its end; run kistd --restore again, or empty the "
+                     "directory",
+                     data_dir->path);
+}
+
 static enum kist_status check_empty(const struct data_dir *data_dir,
                                     struct engine_fault *out_fault)
 {
@@ -105,15 +116,19 @@ static enum kist_status check_empty(const struct data_dir *data_dir,
 
     if (listing == NULL)
         return refuse_errno(out_fault, "list", data_dir->path);
-    while (status == KIST_OK && (entry = readdir(listing)) != NULL) {
+    while ((entry = readdir(listing)) != NULL) {
         if (may_precede_format(entry->d_name))
             continue;
+        status = KIST_INVALID;
+        if (strcmp(entry->d_name, RESTORE_DIRECTORY) == 0) {
+            refuse_unrestored(data_dir, out_fault);
+            break;
+        }
         engine_fault_set(out_fault,
                          "%s holds files but no " FORMAT_NAME
                          " file, so it is not a kist data directory; name an "
                          "empty directory or one that does not exist yet",
                          data_dir->path);
-        status = KIST_INVALID;
     }
     closedir(listing);
     return status;

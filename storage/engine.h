@@ -91,7 +91,8 @@ struct engine_ops {
 
     /*
      * A consistent view as of its opening. It pins files: keep it open for
-     * seconds at most. Not positioned until a seek.
+     * seconds at most, but for the one of a backup (storage/snapshot.h). Not
+     * positioned until a seek.
      */
     enum kist_status (*iterator_open)(struct engine *engine,
                                       struct engine_iterator **out_iterator);

@@ -455,14 +455,25 @@ bool large_claim(struct large *large, const struct large_reference *reference)
             sync_name(large, reference));
 }
 
-bool large_judge_begin(struct large *large,
-                       const struct large_reference *reference)
+void large_hold(struct large *large)
 {
-    large_drops_removing(&large->drops, reference);
+    large_drops_hold(&large->drops);
+}
+
+void large_release(struct large *large)
+{
+    large_drops_release(&large->drops);
+}
+
+enum large_judgement large_judge_begin(struct large *large,
+                                       const struct large_reference *reference)
+{
+    if (!large_drops_removing(&large->drops, reference))
+        return LARGE_HELD;
     if (!large_arrivals_has(&large->claims, reference))
-        return true;
+        return LARGE_MAY_GO;
     large_drops_removed(&large->drops);
-    return false;
+    return LARGE_CLAIMED;
 }
 
 void large_judge_end(struct large *large)

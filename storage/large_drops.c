@@ -1,5 +1,6 @@
 #include "storage/large_drops.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* 32 MiB of memory. */
@@ -52,13 +53,28 @@ bool large_drops_add(struct large_drops *drops,
     return added;
 }
 
+void large_drops_hold(struct large_drops *drops)
+{
+    pthread_mutex_lock(&drops->lock);
+    drops->holds++;
+    pthread_mutex_unlock(&drops->lock);
+}
+
+void large_drops_release(struct large_drops *drops)
+{
+    pthread_mutex_lock(&drops->lock);
+    assert(drops->holds > 0);
+    drops->holds--;
+    pthread_mutex_unlock(&drops->lock);
+}
+
 bool large_drops_take(struct large_drops *drops,
                       struct large_reference *out_reference)
 {
     bool taken;
 
     pthread_mutex_lock(&drops->lock);
-    taken = drops->count > 0;
+    taken = drops->count > 0 && drops->holds == 0;
     if (taken)
         drops->removing = *out_reference = drops->references[--drops->count];
     drops->is_removing = taken;
@@ -71,13 +87,18 @@ bool large_drops_take(struct large_drops *drops,
     return taken;
 }
 
-void large_drops_removing(struct large_drops *drops,
+bool large_drops_removing(struct large_drops *drops,
                           const struct large_reference *reference)
 {
+    bool begun;
+
     pthread_mutex_lock(&drops->lock);
-    drops->removing = *reference;
-    drops->is_removing = true;
+    begun = drops->holds == 0;
+    if (begun)
+        drops->removing = *reference;
+    drops->is_removing = begun;
     pthread_mutex_unlock(&drops->lock);
+    return begun;
 }
 
 void large_drops_removed(struct large_drops *drops)

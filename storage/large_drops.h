@@ -20,6 +20,7 @@ struct large_drops {
     size_t count, capacity;
     struct large_reference removing; /* While is_removing. */
     bool is_removing;
+    unsigned holds; /* While there is one, nothing is taken. */
 };
 
 void large_drops_init(struct large_drops *drops);
@@ -29,17 +30,21 @@ void large_drops_clear(struct large_drops *drops);
 KIST_CHECKED bool large_drops_add(struct large_drops *drops,
                                   const struct large_reference *reference);
 
+/* From now on all files stay, until as many releases. */
+void large_drops_hold(struct large_drops *drops);
+void large_drops_release(struct large_drops *drops);
+
 /*
- * One of them, the last in first; false: there is none. It counts as being
- * removed until large_drops_removed().
+ * One of them, the last in first; false: there is none, or all are held. It
+ * counts as being removed until large_drops_removed().
  */
 KIST_CHECKED bool large_drops_take(struct large_drops *drops,
                                    struct large_reference *out_reference);
 void large_drops_removed(struct large_drops *drops);
 
-/* The same for a file that is not on the list. */
-void large_drops_removing(struct large_drops *drops,
-                          const struct large_reference *reference);
+/* The same for a file that is not on the list. False: all are held. */
+KIST_CHECKED bool large_drops_removing(struct large_drops *drops,
+                                       const struct large_reference *reference);
 
 /*
  * The file shall stay: it is off the list, where it was *out_count times.

@@ -30,11 +30,21 @@ void large_count_place(struct large *large, unsigned place, uint64_t files,
                        uint64_t bytes);
 
 /*
- * Around the look whether a record names the file, and its removal. False:
- * somebody is about to make one name it; there is nothing to end then.
+ * What is dropped is not removed before as many releases: a file that a record
+ * names, or named after the call, can be opened until then. Any thread.
  */
-KIST_CHECKED bool large_judge_begin(struct large *large,
-                                    const struct large_reference *reference);
+void large_hold(struct large *large);
+void large_release(struct large *large);
+
+enum large_judgement {
+    LARGE_MAY_GO,  /* Look whether a record names it; then large_judge_end(). */
+    LARGE_CLAIMED, /* Somebody is about to make one name it. */
+    LARGE_HELD,    /* Nothing may go now: ask again later. */
+};
+
+/* Around the look whether a record names the file, and its removal. */
+KIST_CHECKED enum large_judgement
+large_judge_begin(struct large *large, const struct large_reference *reference);
 void large_judge_end(struct large *large);
 
 /* Move the file to large/damaged. False as below. Blocks. */

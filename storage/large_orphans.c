@@ -109,15 +109,23 @@ static bool remove_unless_named(struct large_orphans *orphans,
     return true;
 }
 
+/* False: not now. */
 static bool judge(struct large_orphans *orphans,
                   const struct large_reference *reference)
 {
-    bool judged;
+    bool judged = false;
 
-    if (!large_judge_begin(orphans->large, reference))
-        return true;
-    judged = remove_unless_named(orphans, reference);
-    large_judge_end(orphans->large);
+    switch (large_judge_begin(orphans->large, reference)) {
+    case LARGE_MAY_GO:
+        judged = remove_unless_named(orphans, reference);
+        large_judge_end(orphans->large);
+        break;
+    case LARGE_CLAIMED:
+        judged = true;
+        break;
+    case LARGE_HELD:
+        break;
+    }
     return judged;
 }
 

@@ -50,10 +50,12 @@ struct store {
 
     struct large *large;
 
-    pthread_rwlock_t engine_lock; /* Shared: use; alone: replace. */
-    struct engine *engine;        /* NULL while DOWN. */
-    struct bucket_sums *sums;     /* NULL: a node alone. */
-    _Atomic uint64_t opening;     /* Of the engine. */
+    pthread_rwlock_t engine_lock;   /* Shared: use; alone: replace. */
+    struct engine *engine;          /* NULL while DOWN. */
+    struct bucket_sums *sums;       /* NULL: a node alone. */
+    _Atomic uint64_t opening;       /* Of the engine. */
+    atomic_bool has_pin;            /* Somebody is between pin and unpin; */
+    struct engine_iterator *pinned; /* theirs, or NULL. */
 
     pthread_mutex_t state_lock; /* Orders changes of state. */
     _Atomic int state;          /* enum store_state */
@@ -332,8 +334,16 @@ static void flush_before_close(struct store *store)
         ops->flush(store->engine);
 }
 
+static void close_pinned(struct store *store)
+{
+    if (store->pinned != NULL)
+        store->pinned->ops->iterator_close(store->pinned);
+    store->pinned = NULL;
+}
+
 static void close_engine(struct store *store)
 {
+    close_pinned(store);
     if (store->engine != NULL)
         store->engine->ops->close(store->engine);
     store->engine = NULL;
@@ -383,6 +393,43 @@ struct engine *store_try_borrow_engine(struct store *store)
 void store_return_engine(struct store *store)
 {
     pthread_rwlock_unlock(&store->engine_lock);
+}
+
+enum kist_status store_pin(struct store *store)
+{
+    enum kist_status status = KIST_READ_ONLY;
+    struct engine *engine;
+
+    if (atomic_exchange(&store->has_pin, true))
+        return KIST_BUSY;
+    engine = store_try_borrow_engine(store);
+    if (engine != NULL) {
+        status = engine->ops->iterator_open(engine, &store->pinned);
+        store_return_engine(store);
+    }
+    if (status != KIST_OK)
+        atomic_store(&store->has_pin, false);
+    return status;
+}
+
+void store_unpin(struct store *store)
+{
+    assert(atomic_load(&store->has_pin));
+    pthread_rwlock_rdlock(&store->engine_lock); /* A reopen closes it, too. */
+    close_pinned(store);
+    pthread_rwlock_unlock(&store->engine_lock);
+    atomic_store(&store->has_pin, false);
+}
+
+struct engine_iterator *store_borrow_pinned(struct store *store)
+{
+    struct engine_iterator *pinned;
+
+    pthread_rwlock_rdlock(&store->engine_lock);
+    pinned = store->pinned;
+    if (pinned == NULL)
+        pthread_rwlock_unlock(&store->engine_lock);
+    return pinned;
 }
 
 /* Keys of the engine. */

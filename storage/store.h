@@ -180,6 +180,17 @@ struct engine *store_borrow_engine(struct store *store);
 struct engine *store_try_borrow_engine(struct store *store);
 void store_return_engine(struct store *store);
 
+/*
+ * One iterator may outlive a borrowing (storage/snapshot.h): it sees the store
+ * as of store_pin() until store_unpin(), and is closed before the engine is.
+ * Pinning does not wait. KIST_BUSY: there is one. KIST_READ_ONLY: the engine is
+ * away. KIST_NO_MEMORY.
+ */
+KIST_CHECKED enum kist_status store_pin(struct store *store);
+void store_unpin(struct store *store);
+/* It, and the engine borrowed, or NULL: it was closed. */
+struct engine_iterator *store_borrow_pinned(struct store *store);
+
 /* For /metrics and /readyz. Bytes; disk figures as of the last check. */
 struct store_gauges {
     uint64_t disk_free;

@@ -18,6 +18,7 @@ OUTSIDE = {"cli": {"base", "cli"}}  # The command speaks HTTP only.
 OWNERS = {  # Regular expressions of paths.
     "uv.h": r"base/",
     "nettle/sha2.h": r"api/digest\.c",
+    "zstd.h": r"storage/backup_frame\.c",
     "xxhash.h": r"storage/|replication/",
     "leveldb/c.h": r"storage/engine_leveldb\w*\.c",
     "rocksdb/c.h": r"storage/engine_rocksdb\w*\.c",
