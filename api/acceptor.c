@@ -214,6 +214,15 @@ static bool accept_burst(struct acceptor *acceptor, int listener,
     return true;
 }
 
+static enum http_guest guest_of(const struct acceptor *acceptor, size_t i)
+{
+    const struct acceptor_options *options = &acceptor->options;
+
+    return i < options->nclients                     ? HTTP_CLIENT
+           : i < options->nclients + options->npeers ? HTTP_PEER
+                                                     : HTTP_ADMIN;
+}
+
 static void *accept_all(void *ctx)
 {
     struct acceptor *acceptor = ctx;
@@ -232,11 +241,9 @@ static void *accept_all(void *ctx)
             continue;
         }
         for (size_t i = 0; i < n; i++) {
-            enum http_guest guest =
-                i < acceptor->options.nclients ? HTTP_CLIENT : HTTP_PEER;
-
             if (acceptor->polls[i].revents != 0 &&
-                !accept_burst(acceptor, acceptor->polls[i].fd, guest))
+                !accept_burst(acceptor, acceptor->polls[i].fd,
+                              guest_of(acceptor, i)))
                 pause = true;
         }
     }

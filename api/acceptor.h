@@ -25,7 +25,9 @@ struct acceptor_options {
     size_t nloops;
     const int *descriptors; /* Listening and non-blocking; kept. */
     size_t ndescriptors;
-    size_t nclients; /* So many of them for clients, the others for peers. */
+    /* So many of them for clients, the next for peers, the others for /admin.
+     */
+    size_t nclients, npeers;
 };
 
 KIST_CHECKED enum kist_status

@@ -62,7 +62,11 @@ static enum admission check_head(struct exchange *exchange, const char *method,
 
 static enum route_port port_of(const struct exchange *exchange)
 {
-    return exchange->connection->is_peer ? ROUTE_PORT_PEERS : ROUTE_PORT_PUBLIC;
+    const struct connection *connection = exchange->connection;
+
+    return connection->is_peer    ? ROUTE_PORT_PEERS
+           : connection->is_admin ? ROUTE_PORT_ADMIN
+                                  : ROUTE_PORT_PUBLIC;
 }
 
 /* What a path takes; for an unknown path, what any path takes. */
@@ -137,6 +141,13 @@ static enum admission answer_options(struct exchange *exchange)
     return ADMISSION_REFUSED;
 }
 
+static const char *no_such_path(const struct exchange *exchange)
+{
+    return view_starts_with(exchange->path, VIEW_LITERAL("/admin/"))
+               ? "What is below /admin is served at --admin-listen alone."
+               : "GET / lists the paths.";
+}
+
 static enum admission check_route(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
@@ -151,7 +162,8 @@ static enum admission check_route(struct exchange *exchange)
     case ROUTE_FOUND:
         return ADMISSION_GRANTED;
     case ROUTE_NO_PATH:
-        reply_problem(request, PROBLEM_NO_SUCH_PATH, "GET / lists the paths.");
+        reply_problem(request, PROBLEM_NO_SUCH_PATH, "%s",
+                      no_such_path(exchange));
         return ADMISSION_REFUSED;
     case ROUTE_NO_METHOD:
         reply_problem(request, PROBLEM_METHOD_NOT_ALLOWED,

@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+struct backup_stats;
 struct store;
 struct cluster;
 struct cluster_loop;
@@ -41,6 +42,7 @@ struct api {
     struct store *store;
     struct commit *commit;
     struct waiters *waiters;
+    struct backup_stats *backups;  /* service/backup_metrics.h */
     size_t loops;                  /* At least 1. */
     struct quorum_defaults quorum; /* Of a cluster; unused on one node. */
     struct cluster *cluster;       /* NULL: one node. */

@@ -48,7 +48,8 @@ struct connection {
     struct connection *next;
     int descriptor; /* libmicrohttpd's. */
     struct census_address address;
-    bool is_peer; /* Came in by --peer-listen: it sees only what is there. */
+    bool is_peer;  /* Came in by --peer-listen: it sees only what is there. */
+    bool is_admin; /* Came in by --admin-listen: it sees /admin, too. */
     struct exchange *reading; /* Whose head is not whole yet, or NULL. */
 
     enum connection_phase phase;

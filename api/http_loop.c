@@ -156,6 +156,7 @@ bool http_loop_hand_over(struct http_loop *loop, int descriptor,
     connection->descriptor = descriptor;
     connection->address = counted;
     connection->is_peer = guest == HTTP_PEER;
+    connection->is_admin = guest == HTTP_ADMIN;
     arrival->task.run = on_arrival;
     arrival->loop = loop;
     arrival->connection = connection;

@@ -46,7 +46,7 @@ struct http_shared {
     struct budget files;
 };
 
-enum http_guest { HTTP_CLIENT, HTTP_PEER };
+enum http_guest { HTTP_CLIENT, HTTP_PEER, HTTP_ADMIN };
 
 /* Of each kind of guests; NULL: none of them are let in. */
 struct census *http_shared_census(const struct http_shared *shared,

@@ -39,7 +39,18 @@ static unsigned implied(unsigned allowed)
 
 static bool is_at(const struct route *route, enum route_port port)
 {
-    return ((route->rules & ROUTE_PEERS) != 0) == (port == ROUTE_PORT_PEERS);
+    bool for_peers = (route->rules & ROUTE_PEERS) != 0;
+    bool for_admin = (route->rules & ROUTE_ADMIN) != 0;
+
+    switch (port) {
+    case ROUTE_PORT_PUBLIC:
+        return !for_peers && !for_admin;
+    case ROUTE_PORT_PEERS:
+        return for_peers;
+    case ROUTE_PORT_ADMIN:
+        return !for_peers;
+    }
+    return false;
 }
 
 enum route_match route_find(enum route_port port, enum method method,

@@ -29,10 +29,11 @@ enum route_rule {
     ROUTE_UNLOGGED = 2, /* Probes and scrapes: not in the access log. */
     ROUTE_ALWAYS = 4,   /* Answers while stopping and over limits. */
     ROUTE_PEERS = 8,    /* Served at --peer-listen, and only there. */
+    ROUTE_ADMIN = 16,   /* Served at --admin-listen, and only there. */
 };
 
 /* Where a connection came in. */
-enum route_port { ROUTE_PORT_PUBLIC, ROUTE_PORT_PEERS };
+enum route_port { ROUTE_PORT_PUBLIC, ROUTE_PORT_PEERS, ROUTE_PORT_ADMIN };
 
 struct route {
     enum method method;

@@ -3,6 +3,7 @@
 
 #include "api/about.h"
 #include "api/cluster_change.h"
+#include "api/backup_stream.h"
 #include "api/cluster_pages.h"
 #include "api/handlers.h"
 #include "api/health.h"
@@ -62,6 +63,8 @@ const struct route routes[] = {
      cluster_change_abort, NULL},
     {METHOD_POST, "/cluster/plan/commit", "cluster_commit", BODY_NONE, 0,
      TAKES(PARAMETER_PLAN), cluster_change_commit, NULL},
+    {METHOD_GET, "/admin/backup", "backup", BODY_NONE, ROUTE_ADMIN, 0,
+     backup_stream_reply, NULL},
     {METHOD_GET, "/version", "version", BODY_NONE, 0, 0, about_version, NULL},
     {METHOD_GET, "/openapi.yaml", "openapi", BODY_NONE, 0, 0, about_description,
      NULL},

@@ -23,10 +23,11 @@ struct server {
     struct http_loop **loops;
     size_t nloops;   /* Open. */
     size_t nstarted; /* Of these. */
-    /* For clients, then for peers. */
-    int listeners[2 * SETTINGS_LISTENERS];
-    uint16_t ports[2 * SETTINGS_LISTENERS];
+    /* For clients, then for peers, then for /admin. */
+    int listeners[3 * SETTINGS_LISTENERS];
+    uint16_t ports[3 * SETTINGS_LISTENERS];
     size_t nlisteners;
+    size_t npeers; /* Of them. */
 };
 
 static enum kist_status open_listeners(struct server *server,
@@ -56,9 +57,13 @@ static enum kist_status open_all_listeners(struct server *server,
     const struct settings *settings = server->shared.api->settings;
     enum kist_status status =
         open_listeners(server, &settings->listen, out_fault);
+    size_t nclients = server->nlisteners;
 
     if (status == KIST_OK && settings_are_of_cluster(settings))
         status = open_listeners(server, &settings->peer_listen, out_fault);
+    server->npeers = server->nlisteners - nclients;
+    if (status == KIST_OK)
+        status = open_listeners(server, &settings->admin_listen, out_fault);
     return status;
 }
 
@@ -134,6 +139,7 @@ static enum kist_status open_acceptor(struct server *server)
         .descriptors = server->listeners,
         .ndescriptors = server->nlisteners,
         .nclients = server->shared.api->settings->listen.count,
+        .npeers = server->npeers,
     };
 
     return acceptor_open(&options, &server->acceptor);
@@ -177,6 +183,14 @@ uint16_t server_port(const struct server *server, size_t i)
 uint16_t server_peer_port(const struct server *server, size_t i)
 {
     size_t at = server->shared.api->settings->listen.count + i;
+
+    assert(at < server->nlisteners);
+    return server->ports[at];
+}
+
+uint16_t server_admin_port(const struct server *server, size_t i)
+{
+    size_t at = server->shared.api->settings->listen.count + server->npeers + i;
 
     assert(at < server->nlisteners);
     return server->ports[at];

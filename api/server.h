@@ -35,6 +35,9 @@ uint16_t server_port(const struct server *server, size_t i);
 /* The same of --peer-listen, on a node of a cluster. */
 uint16_t server_peer_port(const struct server *server, size_t i);
 
+/* The same of --admin-listen. */
+uint16_t server_admin_port(const struct server *server, size_t i);
+
 /*
  * From now on: answer what is in flight with Connection: close, close idle
  * connections, refuse new requests with 503.

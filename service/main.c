@@ -6,6 +6,7 @@
 #include "service/log.h"
 #include "service/node.h"
 #include "service/notify.h"
+#include "service/restoring.h"
 #include "service/settings.h"
 #include "service/settings_page.h"
 
@@ -92,14 +93,30 @@ static int prepare_and_serve(const struct settings_input *input,
     return code;
 }
 
+/* What was done, or why it was not. */
+static int tell(enum kist_status status, struct blob *line)
+{
+    fprintf(status == KIST_OK ? stdout : stderr, "%s%.*s\n",
+            status == KIST_OK ? "" : "kistd: ", (int)line->size,
+            line->size > 0 ? line->data : "");
+    blob_free(line);
+    return status == KIST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int act(const struct settings_input *input, struct settings *settings,
                struct blob *why)
 {
+    struct blob line = BLOB_EMPTY;
+
     switch (settings->action) {
     case SETTINGS_SERVE:
         return prepare_and_serve(input, settings, why);
     case SETTINGS_HEALTHCHECK:
         return check_health(settings);
+    case SETTINGS_RESTORE:
+        return tell(restoring_run(settings, &line), &line);
+    case SETTINGS_VERIFY:
+        return tell(restoring_verify(settings, &line), &line);
     case SETTINGS_CHECK_CONFIG:
     case SETTINGS_HELP:
     case SETTINGS_VERSION:

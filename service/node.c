@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "replication/cluster_loop.h"
+#include "service/backup_metrics.h"
 #include "service/cluster_metrics.h"
 #include "service/cluster_start.h"
 #include "service/large_metrics.h"
@@ -56,6 +57,7 @@ struct node {
     struct readiness readiness;
     struct storage_metrics storage_metrics;
     struct cluster_metrics cluster_metrics;
+    struct backup_stats backup_stats;
     struct health_check checks[5];
     struct api api;
     struct server *server;
@@ -266,6 +268,7 @@ static void fill_api(struct node *node)
         .store = node->store,
         .commit = node->commit,
         .waiters = node->waiters,
+        .backups = &node->backup_stats,
         .loops = count_loops(node->settings),
         .checks = node->checks,
         .checks_count = node->cluster != NULL ? 5 : 4,
@@ -309,6 +312,7 @@ static enum kist_status open_metrics(struct node *node)
                               maintenance_sweep(node->maintenance));
     large_metrics_init(node->metrics, store_large(node->store),
                        maintenance_large_care(node->maintenance));
+    backup_metrics_init(node->metrics, &node->backup_stats);
     metrics_gauge(node->metrics, "kist_waiting_requests",
                   "Requests that wait for a key to change.", NULL,
                   waiters_count(node->waiters));
@@ -343,6 +347,10 @@ static void log_listeners(struct node *node)
         log_listener(node, "listening.peers",
                      settings->peer_listen.addresses[i],
                      server_peer_port(node->server, i));
+    for (size_t i = 0; i < settings->admin_listen.count; i++)
+        log_listener(node, "listening.admin",
+                     settings->admin_listen.addresses[i],
+                     server_admin_port(node->server, i));
 }
 
 static enum kist_status open_server(struct node *node)

@@ -106,17 +106,14 @@ static enum kist_status apply_all(struct parse *parse, const char *const *texts,
     return status;
 }
 
-static bool find_mode(struct view name, enum settings_action *out_action)
+static const struct setting_mode *find_mode(struct view name)
 {
     const struct setting_mode *mode;
 
-    for (size_t i = 0; (mode = settings_table_mode(i)) != NULL; i++) {
-        if (view_is(name, mode->name)) {
-            *out_action = mode->action;
-            return true;
-        }
-    }
-    return false;
+    for (size_t i = 0; (mode = settings_table_mode(i)) != NULL; i++)
+        if (view_is(name, mode->name))
+            break;
+    return mode;
 }
 
 /*
@@ -162,12 +159,41 @@ static enum kist_status take_flag(struct parse *parse, size_t row,
     return KIST_OK;
 }
 
+/* The first mode is the one; all must be right. */
+static enum kist_status take_mode(struct parse *parse,
+                                  const struct setting_mode *mode,
+                                  const char *equals, int *at)
+{
+    const char *text = equals != NULL ? equals + 1 : NULL;
+
+    if (mode->argument == NULL && equals != NULL) {
+        blob_printf(parse->why, "--%s takes no value", mode->name);
+        return refused(parse);
+    }
+    if (mode->argument != NULL && equals == NULL) {
+        text = value_after(parse->input, *at, SETTING_PATH);
+        *at += text != NULL;
+    }
+    if (mode->argument != NULL &&
+        (text == NULL || text[0] == '\0' ||
+         strlen(text) >= sizeof(parse->settings.action_file))) {
+        blob_printf(parse->why, "--%s needs the name of a file", mode->name);
+        return refused(parse);
+    }
+    if (parse->settings.action != SETTINGS_SERVE)
+        return KIST_OK;
+    parse->settings.action = mode->action;
+    if (text != NULL)
+        strcpy(parse->settings.action_file, text);
+    return KIST_OK;
+}
+
 /* argv[*at], and the argument after it where that is its value. */
 static enum kist_status read_flag(struct parse *parse, int *at)
 {
     struct settings_origin origin = {.source = SETTINGS_FLAG};
     const char *text = parse->input->argv[*at];
-    enum settings_action action;
+    const struct setting_mode *mode;
     size_t row;
 
     if (strcmp(text, "-h") == 0)
@@ -184,17 +210,11 @@ static enum kist_status read_flag(struct parse *parse, int *at)
         name.size = (size_t)(equals - name.data);
     if (settings_table_find(name, &row))
         return take_flag(parse, row, equals, at);
-    if (!find_mode(name, &action))
+    mode = find_mode(name);
+    if (mode == NULL)
         return refuse_name(parse, (struct view){text, name.size + 2}, name,
                            origin);
-    if (equals != NULL) {
-        blob_printf(parse->why, "--%.*s takes no value", (int)name.size,
-                    name.data);
-        return refused(parse);
-    }
-    if (parse->settings.action == SETTINGS_SERVE)
-        parse->settings.action = action;
-    return KIST_OK;
+    return take_mode(parse, mode, equals, at);
 }
 
 static enum kist_status read_flags(struct parse *parse)

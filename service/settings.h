@@ -57,6 +57,8 @@ struct settings_origin {
 enum settings_action {
     SETTINGS_SERVE,
     SETTINGS_HEALTHCHECK,     /* service/healthcheck.h */
+    SETTINGS_RESTORE,         /* service/restoring.h; of the file named */
+    SETTINGS_VERIFY,          /* action_file; this one, too. */
     SETTINGS_CHECK_CONFIG,    /* This and the rest: settings_page_print(). */
     SETTINGS_HELP,            /* No setting was checked for this and */
     SETTINGS_VERSION,         /* what follows; all have their defaults. */
@@ -82,6 +84,7 @@ struct settings_peers {
 /* Every number is a uint64_t, so that one piece of code fills them all. */
 struct settings {
     enum settings_action action;
+    char action_file[SETTINGS_PATH_SIZE]; /* Of those that name one. */
 
     /* Process. */
     char config[SETTINGS_PATH_SIZE]; /* Empty: no file. */
@@ -92,6 +95,7 @@ struct settings {
 
     /* Network. */
     struct settings_listeners listen;
+    struct settings_listeners admin_listen; /* May be none. */
     uint64_t max_connections;
     uint64_t max_connections_per_address; /* 0: no limit of its own. */
     uint64_t head_timeout_ms;

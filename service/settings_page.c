@@ -104,7 +104,9 @@ static void help(struct blob *page)
 
     blob_append_text(page, "\nModes:\n");
     for (size_t i = 0; (mode = settings_table_mode(i)) != NULL; i++) {
-        blob_printf(page, "\n  --%s\n", mode->name);
+        blob_printf(page, "\n  --%s%s%s\n", mode->name,
+                    mode->argument == NULL ? "" : " ",
+                    mode->argument == NULL ? "" : mode->argument);
         wrap(page, "      ", mode->description);
     }
     for (size_t i = 0; (group = settings_table_group(i)) != NULL; i++) {
@@ -250,6 +252,8 @@ void settings_page_print(const struct settings *settings, struct blob *out_page)
     switch (settings->action) {
     case SETTINGS_SERVE:
     case SETTINGS_HEALTHCHECK:
+    case SETTINGS_RESTORE:
+    case SETTINGS_VERIFY:
         break;
     case SETTINGS_CHECK_CONFIG:
         check_config(out_page, settings);

@@ -71,6 +71,14 @@ static const struct setting rows[] = {
          "separated by commas. `localhost:7700` means 127.0.0.1, `:7700` "
          "every address of the machine, port 0 one that the kernel chooses. "
          "There is no authentication yet: open it to trusted networks only."},
+    {.name = "admin-listen",
+     .type = SETTING_ADDRESSES,
+     FIELD(admin_listen),
+     .fallback = "none",
+     .description =
+         "Where /admin is served, beside all the rest: backups, export and "
+         "import. Nowhere by default; numeric, as `listen`. Keep it to "
+         "127.0.0.1 or an operators' network, and out of every proxy."},
     {.name = "max-connections",
      .type = SETTING_COUNT,
      FIELD(max_connections),
@@ -486,7 +494,7 @@ static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
               "struct settings has no origin for every row");
 
 static const struct setting_group groups[] = {
-    {"Process", 5},  {"Network", 7},  {"Requests", 10},
+    {"Process", 5},  {"Network", 8},  {"Requests", 10},
     {"Storage", 12}, {"Cluster", 19},
 };
 
@@ -511,16 +519,21 @@ static const struct setting_pair pairs[] = {
 };
 
 static const struct setting_mode modes[] = {
-    {"help", SETTINGS_HELP, "Print this page."},
-    {"version", SETTINGS_VERSION, "Print the version."},
-    {"check-config", SETTINGS_CHECK_CONFIG,
+    {"help", SETTINGS_HELP, NULL, "Print this page."},
+    {"version", SETTINGS_VERSION, NULL, "Print the version."},
+    {"check-config", SETTINGS_CHECK_CONFIG, NULL,
      "Print every setting with its source, or what is wrong, and exit."},
-    {"healthcheck", SETTINGS_HEALTHCHECK,
+    {"healthcheck", SETTINGS_HEALTHCHECK, NULL,
      "Ask a running kistd with these settings whether it is ready, and exit "
      "with 0 or 1."},
-    {"print-reference", SETTINGS_PRINT_REFERENCE,
+    {"restore", SETTINGS_RESTORE, "FILE",
+     "Fill the empty data directory from a backup (GET /admin/backup), and "
+     "exit. A damaged backup leaves it empty. `-` reads standard input."},
+    {"verify", SETTINGS_VERIFY, "FILE",
+     "Read a backup, check all of it, print what is in it, and exit."},
+    {"print-reference", SETTINGS_PRINT_REFERENCE, NULL,
      "Print docs/configuration.md."},
-    {"print-example", SETTINGS_PRINT_EXAMPLE,
+    {"print-example", SETTINGS_PRINT_EXAMPLE, NULL,
      "Print a configuration file with every default."},
 };
 

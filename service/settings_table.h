@@ -55,6 +55,7 @@ struct setting_pair {
 struct setting_mode {
     const char *name;
     enum settings_action action;
+    const char *argument; /* What it takes, for people; NULL: nothing. */
     const char *description;
 };
 

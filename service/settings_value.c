@@ -220,10 +220,11 @@ static const char *set_addresses(const struct setting *setting,
 
 static size_t field_size(enum setting_type type)
 {
-    return type == SETTING_PEERS || type == SETTING_HOSTS
-               ? sizeof(struct settings_peers)
-           : type == SETTING_NAME ? SETTINGS_NAME_SIZE
-                                  : SETTINGS_PATH_SIZE;
+    if (type == SETTING_PEERS || type == SETTING_HOSTS)
+        return sizeof(struct settings_peers);
+    return type == SETTING_ADDRESSES ? sizeof(struct settings_listeners)
+           : type == SETTING_NAME    ? SETTINGS_NAME_SIZE
+                                     : SETTINGS_PATH_SIZE;
 }
 
 /* "none", for those that can be without. */
@@ -302,6 +303,8 @@ static void print_number(const struct unit *unit, uint64_t number,
 static void print_addresses(const struct settings_listeners *listeners,
                             struct blob *out_text)
 {
+    if (listeners->count == 0)
+        blob_append_text(out_text, "none");
     for (size_t i = 0; i < listeners->count; i++) {
         if (i > 0)
             blob_append_byte(out_text, ',');

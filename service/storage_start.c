@@ -23,10 +23,9 @@ static void store_failed(void *ctx, const char *why)
     _exit(STORAGE_START_EXIT_FAILED);
 }
 
-enum kist_status storage_start(const struct settings *settings, struct log *log,
-                               struct store **out_store)
+struct store_options storage_start_options(const struct settings *settings)
 {
-    struct store_options options = {
+    return (struct store_options){
         .path = settings->data,
         .kind = settings->engine,
         .engine =
@@ -40,6 +39,12 @@ enum kist_status storage_start(const struct settings *settings, struct log *log,
         .reserve_bytes = settings->disk_reserve_bytes,
         .ballast_bytes = settings->ballast_bytes,
     };
+}
+
+enum kist_status storage_start(const struct settings *settings, struct log *log,
+                               struct store **out_store)
+{
+    struct store_options options = storage_start_options(settings);
     struct store_replication replicated = {
         .bits = RING_BITS,
         .cluster = key_hash(view_of(settings->cluster_name)),

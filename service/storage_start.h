@@ -12,6 +12,9 @@
 /* EX_IOERR: the store failed under a running node; a new start recovers. */
 #define STORAGE_START_EXIT_FAILED 74
 
+/* What the settings say of a store, a node alone. Borrows from settings. */
+struct store_options storage_start_options(const struct settings *settings);
+
 /*
  * Keeps log. The caller ends *out_store with store_close(); as store_open() in
  * its failures, which the log explains. A store that fails later ends the

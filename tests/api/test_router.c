@@ -35,8 +35,9 @@ Test(router, rows_differ_in_their_labels_and_in_what_they_match)
 
 static enum route_port port_of(const struct route *route)
 {
-    return (route->rules & ROUTE_PEERS) != 0 ? ROUTE_PORT_PEERS
-                                             : ROUTE_PORT_PUBLIC;
+    return (route->rules & ROUTE_PEERS) != 0   ? ROUTE_PORT_PEERS
+           : (route->rules & ROUTE_ADMIN) != 0 ? ROUTE_PORT_ADMIN
+                                               : ROUTE_PORT_PUBLIC;
 }
 
 static enum route_match find(enum method method, const char *path,
@@ -58,6 +59,29 @@ Test(router, clients_and_peers_see_nothing_of_each_other)
 
         cr_expect(route_find(other, routes[i].method, view_of(routes[i].path),
                              &found, &allowed) == ROUTE_NO_PATH,
+                  "%s", routes[i].label);
+    }
+}
+
+static bool is_served_at(enum route_port port, const struct route *route)
+{
+    const struct route *found = NULL;
+    unsigned allowed;
+
+    return route_find(port, route->method, view_of(route->path), &found,
+                      &allowed) == ROUTE_FOUND;
+}
+
+Test(router, what_is_for_operators_is_nowhere_else)
+{
+    for (size_t i = 0; i < routes_count; i++) {
+        enum route_port own = port_of(&routes[i]);
+
+        cr_expect(is_served_at(ROUTE_PORT_PUBLIC, &routes[i]) ==
+                      (own == ROUTE_PORT_PUBLIC),
+                  "%s", routes[i].label);
+        cr_expect(is_served_at(ROUTE_PORT_ADMIN, &routes[i]) ==
+                      (own != ROUTE_PORT_PEERS),
                   "%s", routes[i].label);
     }
 }

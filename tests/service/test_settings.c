@@ -255,6 +255,10 @@ Test(settings, without_their_value_are_refused)
                    "--data needs a value");
     expect_refused((struct given){.flags = {"--help=me"}},
                    "--help takes no value");
+    expect_refused((struct given){.flags = {"--restore"}},
+                   "--restore needs the name of a file");
+    expect_refused((struct given){.flags = {"--verify="}},
+                   "--verify needs the name of a file");
 }
 
 Test(settings, in_conflict_are_refused_with_both_sources)
