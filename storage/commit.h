@@ -43,6 +43,13 @@ enum write_kind {
     WRITE_DROP,
 
     /*
+     * On a store of a cluster, not about a record: the file that next.value
+     * refers to goes, unless a record has come to name it
+     * (storage/large_leftover.h).
+     */
+    WRITE_LEFTOVER,
+
+    /*
      * Not about a record. The clock's lease reaches at least to next.expiry_ms
      * (storage/hlc.h); and what is kept below the name `key` is next.value now,
      * or nothing if next is a tombstone (storage/replica_meta.h).

@@ -285,9 +285,16 @@ static enum kist_status decide_kind(struct decision *decision,
         break;
     case WRITE_LEASE:
     case WRITE_META:
+    case WRITE_LEFTOVER:
         break;
     }
     return status;
+}
+
+static bool is_beside(const struct write *write)
+{
+    return write->kind == WRITE_LEASE || write->kind == WRITE_META ||
+           write->kind == WRITE_LEFTOVER;
 }
 
 /* Writes that are not about a record. */
@@ -300,6 +307,10 @@ static enum kist_status decide_beside(struct decision *decision,
     if (write->kind == WRITE_LEASE) {
         if (write->next.expiry_ms > decision->lease_ms)
             decision->lease_ms = write->next.expiry_ms;
+        return KIST_OK;
+    }
+    if (write->kind == WRITE_LEFTOVER) {
+        blob_append(&decision->losers, write->next.value);
         return KIST_OK;
     }
     if (write->next.tombstone)
@@ -345,7 +356,7 @@ static void decide_write(struct decision *decision, struct write *write)
     write->version = VERSION_NONE;
     write->created = false;
     write->expiry_ms = 0;
-    if (write->kind == WRITE_LEASE || write->kind == WRITE_META) {
+    if (is_beside(write)) {
         write->unchanged = true;
         write->status = decide_beside(decision, write);
         return;

@@ -342,6 +342,11 @@ uint64_t large_size(const struct large_file *file)
     return file->reference.size;
 }
 
+uint64_t large_hash(const struct large_file *file)
+{
+    return XXH3_64bits_digest(file->hash);
+}
+
 /* The directory of the file's place, there and durable in those above it. */
 static bool make_place(struct large *large, unsigned place, const char *name)
 {
@@ -410,7 +415,7 @@ enum kist_status large_finish(struct large_file *file,
     file->stage = LARGE_FINISHED;
     close(file->descriptor);
     file->descriptor = -1;
-    file->reference.hash = XXH3_64bits_digest(file->hash);
+    file->reference.hash = large_hash(file);
     gauge_add(&stats->files, 1);
     gauge_add(&stats->bytes, (int64_t)file->reference.size);
     *out_reference = file->reference;
@@ -518,7 +523,7 @@ enum kist_status large_finish_as(struct large_file *file,
     if (file->failed != KIST_OK)
         return file->failed;
     if (file->reference.size != reference->size ||
-        XXH3_64bits_digest(file->hash) != reference->hash)
+        large_hash(file) != reference->hash)
         return spoil(file, KIST_CORRUPT);
     large_drops_wait(&file->large->drops, reference);
     if (large_claim(file->large, reference))
@@ -528,6 +533,14 @@ enum kist_status large_finish_as(struct large_file *file,
         return spoil(file, KIST_NO_MEMORY);
     return settle_as(file, reference) ? KIST_OK
                                       : spoil(file, status_of_errno());
+}
+
+enum kist_status large_finish_named(struct large_file *file,
+                                    struct large_reference *reference)
+{
+    reference->size = file->reference.size;
+    reference->hash = large_hash(file);
+    return large_finish_as(file, reference);
 }
 
 static void remove_unfinished(const struct large_file *file)

@@ -92,6 +92,17 @@ large_finish_as(struct large_file *file,
                 const struct large_reference *reference);
 
 /*
+ * The same under a name that the caller gives it in *reference (boot and
+ * serial), of which size and hash are what they are. Which name: so that the
+ * same write, sent again, has the same file.
+ */
+KIST_CHECKED enum kist_status
+large_finish_named(struct large_file *file, struct large_reference *reference);
+
+/* The hash of all that was appended so far. */
+uint64_t large_hash(const struct large_file *file);
+
+/*
  * Frees the handle. A file that was not finished is removed; one that was
  * stays: if no record came to name it, large_drop() it. Takes NULL. Blocks.
  */

@@ -269,3 +269,49 @@ Test(large_apply, a_file_of_this_run_is_counted_once)
     cr_expect(zero(u64, collect()));
     expect_files(1);
 }
+
+static void give_up_tide(void)
+{
+    struct write write = {.kind = WRITE_LEFTOVER,
+                          .next.value = blob_view(&tide_bytes)};
+
+    cr_expect(eq(int, node_write(&node, &write), KIST_OK));
+}
+
+Test(large_apply, a_file_that_no_record_came_to_name_goes)
+{
+    cr_assert(eq(int, bring("tide "), KIST_OK));
+    give_up_tide();
+    expect_files(0);
+}
+
+Test(large_apply, a_file_that_a_record_names_is_not_given_up)
+{
+    struct write write = arriving_tide(1000);
+
+    cr_assert(eq(int, bring("tide "), KIST_OK));
+    cr_assert(eq(int, node_write(&node, &write), KIST_OK));
+    give_up_tide();
+    expect_files(1);
+    cr_expect(large_value_is(&node, "k", "tide ", SIZE));
+}
+
+Test(large_apply, a_file_may_get_a_name_of_its_writers_choice)
+{
+    struct large_reference named = {.boot = tide.boot, .serial = tide.serial};
+    struct write write = arriving_tide(1000);
+    struct blob bytes = BLOB_EMPTY;
+    struct large_file *file;
+
+    repeat("tide ", &bytes);
+    cr_assert(large_create(store_large(node.store), SIZE, &file) == KIST_OK);
+    cr_assert(large_append(file, blob_view(&bytes)) == KIST_OK);
+    cr_assert(eq(int, large_finish_named(file, &named), KIST_OK));
+    large_discard(file);
+    blob_free(&bytes);
+    cr_expect(eq(u64, named.size, tide.size));
+    cr_expect(eq(u64, named.hash, tide.hash));
+    cr_expect(eq(int, node_write(&node, &write), KIST_OK));
+    expect_files(1);
+    cr_expect(large_value_is(&node, "k", "tide ", SIZE));
+}
