@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 void large_reference_encode(const struct large_reference *reference,
                             struct blob *out)
@@ -31,6 +33,13 @@ bool large_reference_same(const struct large_reference *a,
                           const struct large_reference *b)
 {
     return a->boot == b->boot && a->serial == b->serial;
+}
+
+bool large_reference_fits(const struct large_reference *reference,
+                          struct view bytes)
+{
+    return bytes.size == reference->size &&
+           XXH3_64bits(bytes.data, bytes.size) == reference->hash;
 }
 
 void large_reference_name(const struct large_reference *reference,

@@ -38,6 +38,10 @@ large_reference_decode(struct view bytes, struct large_reference *out);
 bool large_reference_same(const struct large_reference *a,
                           const struct large_reference *b);
 
+/* Whether these are the bytes of the value. */
+bool large_reference_fits(const struct large_reference *reference,
+                          struct view bytes);
+
 /* Digits and a terminator; and back, exactly what was written. */
 void large_reference_name(const struct large_reference *reference,
                           char out_name[LARGE_NAME_SIZE + 1]);

@@ -487,19 +487,6 @@ static enum kist_status judge_missing(struct store *store, struct view key,
     return status;
 }
 
-/* The value lies behind a copy of the media type, which the item loses. */
-static void hold_loaded(struct item *item, struct blob *loaded)
-{
-    size_t media_size = item->record.media_type.size;
-    struct view bytes = blob_view(loaded);
-
-    item_free(item);
-    item->hold = hold_blob(loaded);
-    item->record.media_type = (struct view){bytes.data, media_size};
-    item->record.value = view_from(bytes, media_size);
-    item->record.large = false;
-}
-
 enum kist_status store_load(struct store *store, struct view key,
                             struct item *item, uint64_t limit)
 {
@@ -519,7 +506,7 @@ enum kist_status store_load(struct store *store, struct view key,
     if (status == KIST_NOT_FOUND)
         status = judge_missing(store, key, item->record.version);
     if (status == KIST_OK)
-        hold_loaded(item, &loaded);
+        item_hold_value(item, &loaded);
     else
         blob_free(&loaded);
     return status;

@@ -12,6 +12,19 @@ void item_free(struct item *item)
     hold_release(&item->hold);
 }
 
+/* What the media type lay in may go with the item. */
+void item_hold_value(struct item *item, struct blob *loaded)
+{
+    size_t media_size = item->record.media_type.size;
+    struct view bytes = blob_view(loaded);
+
+    item_free(item);
+    item->hold = hold_blob(loaded);
+    item->record.media_type = (struct view){bytes.data, media_size};
+    item->record.value = view_from(bytes, media_size);
+    item->record.large = false;
+}
+
 static void count_read(struct store_stats *stats, enum kist_status status,
                        uint64_t started_ns)
 {

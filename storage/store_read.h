@@ -20,6 +20,12 @@ struct item {
 void item_free(struct item *item); /* Takes an empty one, too. */
 
 /*
+ * The value of a large record is in memory from now on, and it is not large any
+ * more. Takes loaded: the media type, then the value.
+ */
+void item_hold_value(struct item *item, struct blob *loaded);
+
+/*
  * The record of key, a dead one too: ask record_is_dead(). Gives *out_item.
  * KIST_NOT_FOUND: none. KIST_READ_ONLY: the engine is away until a reopen
  * succeeds. KIST_CORRUPT, KIST_IO, KIST_NO_MEMORY.
