@@ -209,6 +209,7 @@ struct loop_env_options cluster_env_options(struct cluster *cluster,
     return (struct loop_env_options){
         .store = cluster->options.store,
         .lane = lane,
+        .files = cluster->files,
         .transport = {.loop = loop,
                       .secret = cluster->options.secret,
                       .queue_bytes = cluster->options.queue_bytes,
@@ -326,6 +327,17 @@ static enum kist_status open_parts(struct cluster *cluster)
     return status == KIST_OK ? start_watch(cluster) : status;
 }
 
+static enum kist_status open_files(struct cluster *cluster)
+{
+    struct transport_files_options options = {
+        .large = store_large(cluster->options.store),
+        .secret = cluster->options.secret,
+        .stats = &cluster->stats.files,
+    };
+
+    return transport_files_open(&options, &cluster->files);
+}
+
 enum kist_status cluster_open(const struct cluster_options *options,
                               const struct cluster_hooks *hooks,
                               struct cluster **out_cluster)
@@ -339,7 +351,9 @@ enum kist_status cluster_open(const struct cluster_options *options,
     cluster->options = *options;
     cluster->hooks = *hooks;
     errands_open(&cluster->errands, options->home);
-    status = open_parts(cluster);
+    status = open_files(cluster);
+    if (status == KIST_OK)
+        status = open_parts(cluster);
     if (status != KIST_OK) {
         cluster_close(cluster);
         return status;
@@ -372,6 +386,8 @@ void cluster_stop(struct cluster *cluster)
         return;
     cluster->is_stopped = true;
     errands_close(&cluster->errands);
+    if (cluster->files != NULL)
+        transport_files_stop(cluster->files);
     if (!cluster->has_env)
         return;
     members_stop(&cluster->watch);
@@ -415,6 +431,7 @@ void cluster_close(struct cluster *cluster)
         clear_parts(cluster);
     errands_end(&cluster->errands);
     forget_kept(cluster);
+    transport_files_close(cluster->files);
     free(cluster);
 }
 
@@ -463,6 +480,11 @@ bool cluster_has_begun(struct cluster *cluster)
         return false;
     atomic_store(&cluster->has_begun, true);
     return true;
+}
+
+struct transport_files *cluster_files(const struct cluster *cluster)
+{
+    return cluster->files;
 }
 
 const struct roll *cluster_roll(const struct cluster *cluster)

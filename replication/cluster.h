@@ -23,6 +23,7 @@
 #include "replication/hints.h"
 #include "replication/members.h"
 #include "replication/transport_curl.h"
+#include "replication/transport_files.h"
 
 struct cluster;
 struct cluster_loop;
@@ -103,6 +104,9 @@ bool cluster_has_begun(struct cluster *cluster);
 
 const struct roll *cluster_roll(const struct cluster *cluster);
 
+/* Where files of large values come from; ends with the cluster. */
+struct transport_files *cluster_files(const struct cluster *cluster);
+
 /* What is counted; to be read from anywhere. */
 struct cluster_stats {
     struct transport_stats transport;
@@ -110,6 +114,7 @@ struct cluster_stats {
     const struct hints_stats *hints;
     const struct anti_entropy_stats *entropy;
     const struct fence_stats *fence;
+    struct transport_files_stats files;
     struct counter unwatched; /* Rings with members that are not counted on. */
 };
 

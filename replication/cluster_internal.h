@@ -48,6 +48,7 @@ struct cluster {
     _Atomic unsigned state; /* enum founding_state */
     _Atomic size_t errands_bytes;
     atomic_bool has_begun;
+    struct transport_files *files;
 
     /* Home. */
     struct cluster_kept kept; /* Until it is seated. */

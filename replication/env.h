@@ -16,6 +16,7 @@
 #include "storage/bucket.h"
 #include "storage/engine.h"
 #include "storage/key_hash.h"
+#include "storage/large_reference.h"
 #include "storage/store.h"
 
 struct env;
@@ -70,12 +71,29 @@ struct env_apply {
     /*
      * Set before done. KIST_OK: what is there now, this record or a newer one,
      * is as durable as sync says. KIST_UNKNOWN: it may be there later. Others:
-     * it is not there; KIST_CONFLICT: because it is below the floor.
+     * it is not there; KIST_CONFLICT: because it is below the floor;
+     * KIST_NOT_FOUND: because the file of its large value is not here, which
+     * is to be brought first.
      */
     enum kist_status status;
     struct version winner; /* After KIST_OK: of the record that is there. */
     bool replaced;         /* After KIST_OK: there was a live value before. */
     void *own;             /* The env's. */
+};
+
+#define ENV_SOURCES_MAX 16
+
+/*
+ * The file of a large value, and the members that may have it: they are asked
+ * in this order.
+ */
+struct env_bring {
+    struct large_reference file;
+    unsigned count;
+    struct env_source {
+        uint64_t incarnation;
+        struct view address;
+    } sources[ENV_SOURCES_MAX];
 };
 
 /* An upper bound of the node's clock that shall survive (storage/hlc.h). */
@@ -162,6 +180,17 @@ struct env_ops {
     enum kist_status (*get)(struct env *env, struct view key,
                             struct item *out_item);
     void (*apply)(struct env *env, struct env_apply *apply);
+
+    /*
+     * Have a file brought, or hear how far that is: it does not block, and
+     * nothing is called back, so that one asks again until it is there.
+     * KIST_BUSY: it is on its way, waits for others, or has come meanwhile;
+     * *out_progress is another number each time as long as something comes.
+     * Others, said once: it could not be brought. KIST_NOT_FOUND: nobody has
+     * it. Who asks after that begins anew.
+     */
+    enum kist_status (*bring)(struct env *env, const struct env_bring *bring,
+                              uint64_t *out_progress);
 
     /* The sum of the records of a part, dead ones too (storage/bucket.h). */
     struct bucket_sum (*sum)(struct env *env, struct env_part part);

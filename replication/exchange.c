@@ -7,15 +7,20 @@
 #include "replication/exchange.h"
 
 #include "base/owner.h"
+#include "replication/bring.h"
 #include "storage/merge.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+enum { FILES_MS = 100 }; /* Between looks whether they are there. */
+
 static void next_partition(struct exchange *exchange);
 static void next_leaf(struct exchange *exchange);
 static void next_page(struct exchange *exchange);
 static void push(struct exchange *exchange);
+static void push_first(struct exchange *exchange);
+static void keep_again(struct exchange *exchange);
 
 static void finish(struct exchange *exchange, enum kist_status status)
 {
@@ -166,6 +171,10 @@ static void on_timer(struct env_timer *timer)
         ask_roots(exchange);
     } else if (exchange->state == EXCHANGE_PACING) {
         next_page(exchange);
+    } else if (exchange->state == EXCHANGE_BRINGING) {
+        keep_again(exchange);
+    } else if (exchange->state == EXCHANGE_LENDING) {
+        push(exchange);
     } else {
         assert(exchange->state == EXCHANGE_SETTLING);
         exchange->partition = 0;
@@ -411,12 +420,39 @@ static enum kist_status read_listing(struct exchange *exchange,
     return exchange->after.failed ? KIST_NO_MEMORY : KIST_OK;
 }
 
+/* Files of large values, ours or the peer's. */
+
+static uint64_t now_ms(const struct exchange *exchange)
+{
+    struct env *env = exchange->seat->env;
+
+    return env->ops->mono_ms(env);
+}
+
+/* It is over if nothing came for as long as a message may take. */
+static void wait_for_files(struct exchange *exchange, enum exchange_state state,
+                           uint64_t progress)
+{
+    struct env *env = exchange->seat->env;
+
+    if (progress != exchange->progress)
+        exchange->moved_ms = now_ms(exchange);
+    exchange->progress = progress;
+    if (now_ms(exchange) - exchange->moved_ms > exchange->timeout_ms) {
+        finish(exchange, KIST_IO);
+        return;
+    }
+    exchange->state = state;
+    env->ops->timer_set(env, &exchange->timer, FILES_MS);
+}
+
 /* Records that we lack. */
 
 static void fetch(struct exchange *exchange)
 {
+    exchange->moved_ms = now_ms(exchange);
     if (exchange->fetch_count == 0) {
-        push(exchange);
+        push_first(exchange);
         return;
     }
     begin_message(exchange, FRAME_FETCH);
@@ -425,22 +461,64 @@ static void fetch(struct exchange *exchange)
     send(exchange, EXCHANGE_FETCHING, exchange->fetch_count);
 }
 
+static bool is_file_coming(struct exchange_need *kept, uint64_t *progress)
+{
+    struct exchange *exchange = kept->exchange;
+    uint64_t some;
+
+    kept->apply.status = bring_file(exchange->seat, kept->key,
+                                    &kept->apply.record, exchange->peer, &some);
+    *progress += some;
+    return kept->apply.status == KIST_BUSY;
+}
+
+/* What all of them came to. */
+static void kept_all(struct exchange *exchange)
+{
+    uint64_t progress = 0;
+    bool is_any_coming = false;
+
+    for (unsigned i = 0; i < exchange->fetch_count; i++) {
+        struct exchange_need *kept = &exchange->fetch[i];
+
+        if (kept->is_coming)
+            kept->is_coming = is_file_coming(kept, &progress);
+        is_any_coming |= kept->is_coming;
+        if (!kept->is_coming && kept->apply.done != NULL &&
+            kept->apply.status != KIST_OK)
+            exchange->status = kept->apply.status;
+    }
+    if (is_outdated(exchange))
+        finish(exchange, KIST_CONFLICT);
+    else if (exchange->status != KIST_OK)
+        finish(exchange, exchange->status);
+    else if (is_any_coming)
+        wait_for_files(exchange, EXCHANGE_BRINGING, progress);
+    else
+        push_first(exchange);
+}
+
 static void on_kept(struct env_apply *apply)
 {
     struct exchange_need *kept = OWNER(apply, struct exchange_need, apply);
     struct exchange *exchange = kept->exchange;
 
     exchange->fetched += apply->status == KIST_OK;
-    if (apply->status != KIST_OK)
-        exchange->status = apply->status;
-    if (--exchange->waiting > 0)
-        return;
-    if (is_outdated(exchange))
-        finish(exchange, KIST_CONFLICT);
-    else if (exchange->status != KIST_OK)
-        finish(exchange, exchange->status);
-    else
-        push(exchange);
+    kept->is_coming = apply->status == KIST_NOT_FOUND;
+    if (--exchange->waiting == 0)
+        kept_all(exchange);
+}
+
+static void keep_again(struct exchange *exchange)
+{
+    struct env *env = exchange->seat->env;
+
+    exchange->state = EXCHANGE_KEEPING;
+    for (unsigned i = 0; i < exchange->fetch_count; i++)
+        exchange->waiting += exchange->fetch[i].is_coming;
+    for (unsigned i = 0; i < exchange->fetch_count; i++)
+        if (exchange->fetch[i].is_coming)
+            env->ops->apply(env, &exchange->fetch[i].apply);
 }
 
 /* *out: done is set where there is something to keep. */
@@ -455,6 +533,7 @@ static enum kist_status read_record(struct exchange *exchange,
         frame_next_fetched(body, wanted->key, &found, &record);
 
     wanted->exchange = exchange;
+    wanted->is_coming = false;
     wanted->apply = (struct env_apply){0};
     /* The peer is not done with purging it, and we may be. */
     if (status != KIST_OK || !found || merge_may_purge(&record, floor))
@@ -468,6 +547,8 @@ static enum kist_status read_record(struct exchange *exchange,
     if (exchange->wants != NULL)
         wanted->apply.floor = VERSION_NONE;
     exchange->waiting++;
+    if (record.large)
+        exchange->file_bytes += record_value_size(&record);
     return KIST_OK;
 }
 
@@ -485,6 +566,7 @@ static enum kist_status keep(struct exchange *exchange,
         return KIST_NO_MEMORY;
     body = blob_view(&exchange->records);
     exchange->waiting = 0;
+    exchange->file_bytes = 0;
     for (unsigned i = 0; i < exchange->fetch_count; i++)
         if (read_record(exchange, &exchange->fetch[i], &body) != KIST_OK)
             return KIST_CORRUPT;
@@ -494,7 +576,7 @@ static enum kist_status keep(struct exchange *exchange,
         if (exchange->fetch[i].apply.done != NULL)
             env->ops->apply(env, &exchange->fetch[i].apply);
     if (exchange->waiting == 0)
-        push(exchange);
+        push_first(exchange);
     return KIST_OK;
 }
 
@@ -524,7 +606,8 @@ static void pace(struct exchange *exchange)
     uint64_t delay_ms = 0;
 
     if (exchange->fetch_count > 0 && exchange->bytes_per_s > 0)
-        delay_ms = exchange->records.size * 1000 / exchange->bytes_per_s;
+        delay_ms = (exchange->records.size + exchange->file_bytes) * 1000 /
+                   exchange->bytes_per_s;
     exchange->state = EXCHANGE_PACING;
     env->ops->timer_set(env, &exchange->timer, delay_ms);
 }
@@ -546,21 +629,38 @@ static void push(struct exchange *exchange)
         next_page(exchange);
 }
 
+/* Goes on by itself: with the next page, or with this one again. */
 static enum kist_status read_pushed(struct exchange *exchange,
                                     const struct frame *frame)
 {
     struct view body = frame->body;
+    uint64_t progress = 0;
+    unsigned coming = 0;
 
     for (unsigned i = 0; i < frame->items; i++) {
         struct frame_pushed pushed;
 
         if (frame_next_pushed(&body, &pushed) != KIST_OK)
             return KIST_CORRUPT;
-        if (pushed.result != FRAME_DURABLE)
+        if (pushed.result != FRAME_DURABLE && pushed.result != FRAME_COMING)
             return KIST_READ_ONLY;
-        exchange->pushed++;
+        coming += pushed.result == FRAME_COMING;
+        progress += pushed.progress;
     }
+    if (coming > 0) {
+        wait_for_files(exchange, EXCHANGE_LENDING, progress);
+        return KIST_OK;
+    }
+    exchange->pushed += frame->items;
+    next_page(exchange);
     return KIST_OK;
+}
+
+/* The same page may have to be pushed again: push() alone. */
+static void push_first(struct exchange *exchange)
+{
+    exchange->moved_ms = now_ms(exchange);
+    push(exchange);
 }
 
 /* Steps. */
@@ -584,10 +684,12 @@ static void on_frame(struct exchange *exchange, const struct frame *frame)
         status = keep(exchange, frame); /* Goes on by itself. */
         break;
     case EXCHANGE_PUSHING:
-        status = read_pushed(exchange, frame);
+        status = read_pushed(exchange, frame); /* As well. */
         break;
     case EXCHANGE_SETTLING:
     case EXCHANGE_KEEPING:
+    case EXCHANGE_BRINGING:
+    case EXCHANGE_LENDING:
     case EXCHANGE_PACING:
     case EXCHANGE_OVER:
         break; /* No message is out then. */
@@ -602,8 +704,6 @@ static void on_frame(struct exchange *exchange, const struct frame *frame)
         next_leaf(exchange);
     else if (state == EXCHANGE_LISTING)
         fetch(exchange);
-    else if (state == EXCHANGE_PUSHING)
-        next_page(exchange);
 }
 
 static void on_answer(struct env_call *call, enum env_outcome outcome,

@@ -29,13 +29,16 @@ enum exchange_state {
     EXCHANGE_FETCHING, /* The peer's newer records are asked for. */
     EXCHANGE_KEEPING,  /* They go into our store. */
     EXCHANGE_PACING,   /* Waits: so much was enough for now. */
+    EXCHANGE_BRINGING, /* Waits for files of large values that come to us. */
     EXCHANGE_PUSHING,  /* Ours go to the peer. */
+    EXCHANGE_LENDING,  /* Waits for files that the peer fetches. */
     EXCHANGE_OVER,
 };
 
 struct exchange_need {
     struct view key;        /* In one of the pages. */
     struct env_apply apply; /* Of a fetched record. */
+    bool is_coming;         /* But for its file, which is on its way. */
     struct exchange *exchange;
 };
 
@@ -83,6 +86,9 @@ struct exchange {
     unsigned fetch_count, push_count;
     struct blob records; /* The answer that holds what was fetched. */
     unsigned waiting;    /* Records that are not in our store yet. */
+    uint64_t file_bytes; /* Of the files that they need. */
+    uint64_t progress;   /* Of all files together, and the last time that was */
+    uint64_t moved_ms;   /* another number. */
     struct env_call call;
     struct blob message;
     struct env_timer timer;

@@ -154,6 +154,11 @@ void frame_add_pushed(const struct frame_pushed *pushed, struct blob *out)
 {
     blob_append_byte(out, (char)pushed->result);
     blob_append_byte(out, pushed->replaced);
+    if (pushed->result == FRAME_COMING) {
+        blob_append_u64(out, pushed->progress);
+        blob_append_u64(out, 0);
+        return;
+    }
     blob_append_u64(out, pushed->winner.hlc);
     blob_append_u64(out, pushed->winner.incarnation);
 }
@@ -313,7 +318,7 @@ enum kist_status frame_next_pushed(struct view *body,
     struct view item;
 
     if (!take(body, PUSHED_SIZE, &item) ||
-        (unsigned char)item.data[0] > FRAME_DOUBTFUL ||
+        (unsigned char)item.data[0] > FRAME_COMING ||
         (unsigned char)item.data[1] > 1)
         return KIST_CORRUPT;
     *out_pushed = (struct frame_pushed){
@@ -321,6 +326,10 @@ enum kist_status frame_next_pushed(struct view *body,
         .replaced = item.data[1] == 1,
         .winner = {read_u64(item.data + 2), read_u64(item.data + 10)},
     };
+    if (out_pushed->result == FRAME_COMING) {
+        out_pushed->progress = out_pushed->winner.hlc;
+        out_pushed->winner = VERSION_NONE;
+    }
     return KIST_OK;
 }
 

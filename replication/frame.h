@@ -16,7 +16,8 @@
  *
  * Items, by kind:
  *   push            source (1) sync (1) key size (2) key record size (4) record
- *   pushed (answer) result (1) replaced (1) winner's version (16)
+ *   pushed (answer) result (1) replaced (1) winner's version (16), or progress
+ *                   (8) zero (8)
  *   fetch           key size (2) key
  *   fetched         found (1) record size (4) record
  *   sums            partition (4) leaf (2)
@@ -127,12 +128,14 @@ enum frame_result {
     FRAME_DURABLE,  /* This record, or a newer one, is there. */
     FRAME_REFUSED,  /* Not taken, and not there because of this message. */
     FRAME_DOUBTFUL, /* It may be there. */
+    FRAME_COMING,   /* Not there; its file is on its way: push it again. */
 };
 
 struct frame_pushed {
     enum frame_result result;
     bool replaced;         /* There was a live value before. */
     struct version winner; /* FRAME_DURABLE: what is there. */
+    uint64_t progress;     /* FRAME_COMING: another one while it comes. */
 };
 
 void frame_add_push(const struct frame_push *push, struct blob *out);

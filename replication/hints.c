@@ -197,45 +197,51 @@ static void add_due(struct hints_target *target)
     }
 }
 
-/* True: the target has taken every one of them. */
-static bool read_answer(struct hints_target *target, struct view answer)
+enum taken { NOT_TAKEN, TAKEN, COMING };
+
+/* Taken: every one of them; coming: but for some whose files it fetches. */
+static enum taken read_answer(struct hints_target *target, struct view answer)
 {
     struct frame_pushed pushed;
     struct frame frame;
-    bool all = true;
+    enum taken taken = TAKEN;
 
     if (frame_decode(answer, &frame) != KIST_OK || !frame.answer ||
         frame.kind != FRAME_PUSH || frame.status != FRAME_OK ||
         frame.from != target->incarnation || frame.items != target->sent_count)
-        return false;
+        return NOT_TAKEN;
     for (unsigned i = 0; i < frame.items; i++) {
         struct hint *hint = target->sent[i];
 
         if (frame_next_pushed(&frame.body, &pushed) != KIST_OK)
-            return false;
-        if (pushed.result != FRAME_DURABLE) {
-            all = false;
+            return NOT_TAKEN;
+        if (pushed.result == FRAME_COMING && taken == TAKEN)
+            taken = COMING;
+        else if (pushed.result != FRAME_DURABLE &&
+                 pushed.result != FRAME_COMING)
+            taken = NOT_TAKEN;
+        if (pushed.result != FRAME_DURABLE)
             continue;
-        }
         counter_add(&target->hints->stats.delivered, 1);
         if (hint != NULL)
             forget(target, hint);
     }
-    return all;
+    return taken;
 }
 
 static void on_answer(struct env_call *call, enum env_outcome outcome,
                       struct view answer)
 {
     struct hints_target *target = OWNER(call, struct hints_target, call);
-    bool taken = outcome == ENV_ANSWERED && read_answer(target, answer);
+    enum taken taken =
+        outcome == ENV_ANSWERED ? read_answer(target, answer) : NOT_TAKEN;
 
     ring_free(target->ring);
     target->sent_count = 0;
     blob_free(&target->message);
-    if (taken) {
+    if (taken != NOT_TAKEN) {
         target->wait = 1;
-        rest(target, 0);
+        rest(target, taken == TAKEN ? 0 : target->hints->retry_ms);
         return;
     }
     rest(target, target->hints->retry_ms * target->wait);

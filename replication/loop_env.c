@@ -206,6 +206,16 @@ static void apply(struct env *env, struct env_apply *apply)
     self->refused_applies = apply;
 }
 
+static enum kist_status bring(struct env *env, const struct env_bring *bring,
+                              uint64_t *out_progress)
+{
+    struct loop_env *self = of_env(env);
+
+    if (self->is_stopped)
+        return KIST_STOPPING;
+    return transport_files_bring(self->files, bring, out_progress);
+}
+
 static void lease(struct env *env, struct env_lease *lease)
 {
     struct loop_env *self = of_env(env);
@@ -472,6 +482,7 @@ static const struct env_ops ops = {
     .send = send,
     .get = get,
     .apply = apply,
+    .bring = bring,
     .sum = sum,
     .list = list,
     .lease = lease,
@@ -494,6 +505,7 @@ enum kist_status loop_env_open(const struct loop_env_options *options,
         .store = options->store,
         .lane = options->lane,
         .loop = options->transport.loop,
+        .files = options->files,
         .alarm_ms = UINT64_MAX,
     };
     status = transport_open(&options->transport, &env->transport);

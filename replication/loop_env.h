@@ -13,6 +13,7 @@
 #include "replication/env.h"
 #include "replication/timer_heap.h"
 #include "replication/transport_curl.h"
+#include "replication/transport_files.h"
 #include "storage/commit.h"
 
 struct loop_env {
@@ -23,6 +24,7 @@ struct loop_env {
     struct commit_lane *lane;
     struct loop *loop;
     struct transport *transport;
+    struct transport_files *files;
     struct timer_heap timers;
     uint64_t firing_ms; /* Those due by then fire just now; else 0. */
     bool is_stopped;
@@ -39,6 +41,7 @@ struct loop_env {
 struct loop_env_options {
     struct store *store;      /* Kept. */
     struct commit_lane *lane; /* The loop's. Kept, and flushed by its owner. */
+    struct transport_files *files;      /* The node's. Kept. */
     struct transport_options transport; /* Says which loop. */
 };
 

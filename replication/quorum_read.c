@@ -1,6 +1,7 @@
 #include "replication/quorum_read.h"
 
 #include "base/owner.h"
+#include "replication/bring.h"
 #include "storage/merge.h"
 
 #include <assert.h>
@@ -264,6 +265,17 @@ static void repaired(struct quorum_read_vote *vote, struct version winner)
         counter_add(&vote->read->seat->stats->repairs, 1);
 }
 
+/*
+ * The file of the winner takes a while to get there. Another owner may have it:
+ * who has not been asked yet is asked now.
+ */
+static void do_without(struct quorum_read_vote *vote)
+{
+    vote->state = READ_REFUSED;
+    if (!vote->read->is_answered)
+        vote->read->is_chosen = false;
+}
+
 static void on_pushed(struct env_call *call, enum env_outcome outcome,
                       struct view answer)
 {
@@ -272,11 +284,26 @@ static void on_pushed(struct env_call *call, enum env_outcome outcome,
     struct frame frame;
 
     if (is_answer(vote, FRAME_PUSH, outcome, answer, &frame) &&
-        frame_next_pushed(&frame.body, &pushed) == KIST_OK &&
-        pushed.result == FRAME_DURABLE)
-        repaired(vote, pushed.winner);
+        frame_next_pushed(&frame.body, &pushed) == KIST_OK) {
+        if (pushed.result == FRAME_DURABLE)
+            repaired(vote, pushed.winner);
+        else if (pushed.result == FRAME_COMING)
+            do_without(vote);
+    }
     vote->read->out--;
     step(vote->read);
+}
+
+static bool is_file_coming(const struct quorum_read_vote *vote)
+{
+    uint64_t progress;
+    enum kist_status status;
+
+    if (vote->apply.status != KIST_NOT_FOUND)
+        return false;
+    status = bring_file(vote->read->seat, vote->apply.key, &vote->apply.record,
+                        0, &progress);
+    return status == KIST_BUSY;
 }
 
 static void on_applied(struct env_apply *apply)
@@ -290,6 +317,8 @@ static void on_applied(struct env_apply *apply)
         vote->state = READ_UNASKED;
     else if (apply->status == KIST_OK)
         repaired(vote, apply->winner);
+    else if (is_file_coming(vote))
+        do_without(vote);
     vote->read->out--;
     step(vote->read);
 }

@@ -38,7 +38,8 @@ enum quorum_read_state {
     READ_UNASKED,
     READ_AWAITED,
     READ_ANSWERED, /* Has `version`, or none. */
-    READ_REFUSED,  /* The owner is at another ring: it is asked again. */
+    READ_REFUSED,  /* The owner is at another ring, or has the file of the
+                      winner on its way: it is asked again. */
     READ_FAILED,
     READ_REPAIRING, /* Answered, and the winner is on its way there. */
 };

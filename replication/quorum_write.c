@@ -4,7 +4,11 @@
 
 #include <assert.h>
 
-enum { AGAIN_MS = 20 }; /* A ring's way to somebody takes about so long. */
+enum {
+    AGAIN_MS = 20, /* A ring's way to somebody takes about so long. */
+    FILE_MS = 4,   /* And a small file's; doubles, so that a large one's way */
+    FILE_MAX_MS = 256, /* is not full of questions. */
+};
 
 /* Who votes. */
 
@@ -149,12 +153,30 @@ static void end(struct quorum_write *write)
     write->ended(write);
 }
 
-static bool is_any_refused(const struct quorum_write *write)
+static bool is_any(const struct quorum_write *write,
+                   enum quorum_write_state state)
 {
     for (unsigned i = 0; i < write->vote_count; i++)
-        if (write->votes[i].rows != 0 && write->votes[i].state == VOTE_REFUSED)
+        if (write->votes[i].rows != 0 && write->votes[i].state == state)
             return true;
     return false;
+}
+
+static void ask_again(struct quorum_write *write)
+{
+    struct env *env = write->seat->env;
+    uint64_t delay_ms = AGAIN_MS;
+
+    if (write->again.own != NULL)
+        return;
+    if (is_any(write, VOTE_COMING)) {
+        delay_ms = write->pause_ms;
+        if (write->pause_ms < FILE_MAX_MS)
+            write->pause_ms *= 2;
+    } else if (!is_any(write, VOTE_REFUSED)) {
+        return;
+    }
+    env->ops->timer_set(env, &write->again, delay_ms);
 }
 
 static void ask(struct quorum_write *write);
@@ -172,8 +194,6 @@ static void follow(struct quorum_write *write)
 
 static void settle(struct quorum_write *write)
 {
-    struct env *env = write->seat->env;
-
     follow(write);
     if (!write->is_answered && has_quorum(write, false))
         answer(write, QUORUM_WRITE_DONE);
@@ -181,9 +201,8 @@ static void settle(struct quorum_write *write)
         fail(write);
     if (write->is_answered && write->out == 0)
         end(write);
-    else if (!write->is_answered && is_any_refused(write) &&
-             write->again.own == NULL)
-        env->ops->timer_set(env, &write->again, AGAIN_MS);
+    else if (!write->is_answered)
+        ask_again(write);
 }
 
 /* The calls end now, too; their votes are counted by whoever repairs. */
@@ -215,6 +234,19 @@ static void count(struct quorum_write_vote *vote, struct version winner,
 
 /* The votes come in. */
 
+static void wait_for_file(struct quorum_write_vote *vote, uint64_t progress)
+{
+    struct quorum_write *write = vote->write;
+    struct env *env = write->seat->env;
+
+    vote->state = VOTE_COMING;
+    if (progress == vote->progress || write->is_answered)
+        return;
+    vote->progress = progress;
+    write->deadline_ms = env->ops->mono_ms(env) + write->timeout_ms;
+    env->ops->timer_set(env, &write->timer, write->timeout_ms);
+}
+
 static void read_answer(struct quorum_write_vote *vote, struct view answer)
 {
     struct frame frame;
@@ -228,10 +260,13 @@ static void read_answer(struct quorum_write_vote *vote, struct view answer)
         seat_notice(vote->write->seat, &frame);
         return;
     }
-    if (frame.status == FRAME_OK && frame.items == 1 &&
-        frame_next_pushed(&frame.body, &pushed) == KIST_OK &&
-        pushed.result == FRAME_DURABLE)
+    if (frame.status != FRAME_OK || frame.items != 1 ||
+        frame_next_pushed(&frame.body, &pushed) != KIST_OK)
+        return;
+    if (pushed.result == FRAME_DURABLE)
         count(vote, pushed.winner, pushed.replaced);
+    else if (pushed.result == FRAME_COMING)
+        wait_for_file(vote, pushed.progress);
 }
 
 /* What was asked by an older ring than the write's says nothing by this one. */
@@ -343,14 +378,20 @@ static void send(struct quorum_write_vote *vote)
     seat->env->ops->send(seat->env, &vote->call);
 }
 
+static bool is_to_ask(const struct quorum_write_vote *vote)
+{
+    return vote->rows != 0 &&
+           (vote->state == VOTE_UNASKED || vote->state == VOTE_REFUSED ||
+            vote->state == VOTE_COMING);
+}
+
 /* Whoever owns it by the write's ring and was not asked by that. */
 static void ask(struct quorum_write *write)
 {
     for (unsigned i = 0; i < write->vote_count; i++) {
         struct quorum_write_vote *vote = &write->votes[i];
 
-        if (vote->rows == 0 ||
-            (vote->state != VOTE_UNASKED && vote->state != VOTE_REFUSED))
+        if (!is_to_ask(vote))
             continue;
         if (vote->voter == write->seat->env->self)
             apply_here(vote);
@@ -433,6 +474,7 @@ enum kist_status quorum_write_start(struct quorum_write *write,
     write->vote_count = write->out = 0;
     write->is_answered = write->replaced = false;
     write->superseded = VERSION_NONE;
+    write->pause_ms = FILE_MS;
     write->timer = (struct env_timer){.fire = on_timeout};
     write->again = (struct env_timer){.fire = on_again};
     status = check(write);

@@ -13,6 +13,11 @@
  * is: a vote counts by the ring that it was given under only, because a member
  * that becomes an owner again begins with nothing (replication/change.h).
  *
+ * The file of a large value is fetched by the owners that lack it, when they
+ * are asked to take the record (replication/bring.h). They say so, and are
+ * asked again until they have it; as long as something comes, the timeout
+ * begins anew. It is the time in which nothing happens.
+ *
  * Nothing is ever taken back: a write that failed may still be found later, and
  * is said to be unknown, unless no copy of it ever left for anywhere.
  */
@@ -34,14 +39,16 @@ enum quorum_write_state {
     VOTE_AWAITED,
     VOTE_DURABLE,
     VOTE_REFUSED, /* The voter is at another ring: it is asked again. */
+    VOTE_COMING,  /* Its file is on its way: it is asked again. */
     VOTE_FAILED,
 };
 
 struct quorum_write_vote {
     uint64_t voter; /* Incarnation. */
     enum quorum_write_state state;
-    unsigned rows; /* Where the write's ring has it: enum ring_row. */
-    bool has_left; /* Something may be there, now or later. */
+    unsigned rows;     /* Where the write's ring has it: enum ring_row. */
+    bool has_left;     /* Something may be there, now or later. */
+    uint64_t progress; /* Of its file. */
     struct quorum_write *write;
     const struct ring *ring; /* A share, while awaited: has the address. */
     struct env_call call;
@@ -81,7 +88,8 @@ struct quorum_write {
     uint64_t apply_phase; /* seat_begin_storing()'s. */
     uint64_t deadline_ms;
     struct env_timer timer;
-    struct env_timer again; /* Asks those who are at another ring. */
+    struct env_timer again; /* Asks those who are at another ring, or whose */
+    uint64_t pause_ms;      /* file is coming: after so long, then longer. */
     bool is_answered;
 };
 

@@ -5,6 +5,7 @@
 #include "replication/replica.h"
 
 #include "base/owner.h"
+#include "replication/bring.h"
 #include "replication/scan_page.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ struct replica_job;
 struct job_item {
     struct env_apply apply;
     struct replica_job *job;
+    enum frame_source source;
     struct frame_pushed result;
 };
 
@@ -259,13 +261,33 @@ static void finish(struct replica_job *job)
     free(job);
 }
 
+/*
+ * Who reads and repairs may have no copy. The answer does not wait for the
+ * file: other items may have theirs, and the sender a deadline.
+ */
+static void bring(struct job_item *item)
+{
+    struct seat *seat = item->job->seat;
+    uint64_t from = item->source == FRAME_REPAIR ? 0 : item->job->frame.from;
+    uint64_t progress;
+    enum kist_status status =
+        bring_file(seat, item->apply.key, &item->apply.record, from, &progress);
+
+    if (status == KIST_BUSY)
+        item->result =
+            (struct frame_pushed){.result = FRAME_COMING, .progress = progress};
+}
+
 static void applied(struct env_apply *apply)
 {
     struct job_item *item = OWNER(apply, struct job_item, apply);
 
-    if (apply->status == KIST_OK)
-        item->result = (struct frame_pushed){FRAME_DURABLE, apply->replaced,
-                                             apply->winner};
+    if (apply->status == KIST_NOT_FOUND)
+        bring(item);
+    else if (apply->status == KIST_OK)
+        item->result = (struct frame_pushed){.result = FRAME_DURABLE,
+                                             .replaced = apply->replaced,
+                                             .winner = apply->winner};
     else if (apply->status == KIST_UNKNOWN)
         item->result.result = FRAME_DOUBTFUL;
     seat_end_storing(item->job->seat, item->job->phase);
@@ -305,6 +327,7 @@ static enum kist_status take_items(struct replica_job *job)
         if (status != KIST_OK)
             return status;
         item->job = job;
+        item->source = push.source;
         item->result.result = FRAME_REFUSED;
         if (!is_believable(job->seat, &push) ||
             !ring_is_owner(seat->ring, ring_partition_of(seat->ring, push.key),

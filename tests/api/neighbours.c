@@ -301,6 +301,15 @@ static void apply(struct env *env, struct env_apply *apply)
     send_out(&chore->errand, 0, keep_newer);
 }
 
+/* Their files are not looked for: tests/cluster does that. */
+static enum kist_status bring(struct env *env, const struct env_bring *bring,
+                              uint64_t *out_progress)
+{
+    (void)env, (void)bring;
+    *out_progress = 0;
+    return KIST_NOT_FOUND;
+}
+
 static void lease(struct env *env, struct env_lease *lease)
 {
     struct chore *chore = allocate(sizeof(*chore));
@@ -338,6 +347,7 @@ static const struct env_ops ops = {
     .send = send_message,
     .get = get,
     .apply = apply,
+    .bring = bring,
     .lease = lease,
     .scan = scan,
 };

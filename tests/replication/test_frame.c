@@ -104,7 +104,9 @@ Test(frame, items_that_are_cut_short_are_not_read)
 
 Test(frame, answers_say_what_was_put_into_them)
 {
-    struct frame_pushed pushed = {FRAME_DURABLE, true, {8, 9}}, got;
+    struct frame_pushed pushed = {
+        .result = FRAME_DURABLE, .replaced = true, .winner = {8, 9}};
+    struct frame_pushed got;
     struct blob bytes = BLOB_EMPTY;
     struct record record;
     struct view body;
