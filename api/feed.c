@@ -201,7 +201,8 @@ struct MHD_Response *feed_response(struct http_loop *loop,
     stream->feed = feed;
     link_feed(feed);
     response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_feed, feed, response_gone);
+        stream->size == 0 ? MHD_SIZE_UNKNOWN : stream->size, BLOCK_SIZE,
+        read_feed, feed, response_gone);
     if (response == NULL) {
         free_feed(feed);
         return NULL;

@@ -6,6 +6,7 @@
 #include "api/cache_status.h"
 #include "api/entity.h"
 #include "api/exchange.h"
+#include "api/far_value.h"
 #include "api/get_quorum.h"
 #include "api/get_value.h"
 #include "api/json_pointer.h"
@@ -129,6 +130,8 @@ struct load {
     struct file_work work;
     struct request *request;
     struct item item;
+    struct far_value *far; /* In a cluster, if there is anybody else. */
+    bool is_far;           /* It came from there. */
     struct budget *memory;
     uint64_t size;
     uint64_t limit;
@@ -141,6 +144,10 @@ static void run_load(struct file_work *work)
 
     load->status = store_load(load->request->api->store, load->request->key,
                               &load->item, load->limit);
+    load->is_far = load->far != NULL && (load->status == KIST_NOT_FOUND ||
+                                         load->status == KIST_CORRUPT);
+    if (load->is_far)
+        load->status = far_value_load(load->far, &load->item, load->limit);
 }
 
 static void reply_again(struct request *request);
@@ -154,6 +161,9 @@ static void load_done(struct file_work *work)
     enum kist_status status = load->status;
 
     budget_give_back(load->memory, load->size);
+    if (load->is_far)
+        far_value_mend(request, load->far);
+    far_value_free(load->far);
     free(load);
     if (status == KIST_OK) {
         reply_loaded(request, &item);
@@ -170,10 +180,14 @@ static void load_value(struct request *request, struct item *item)
 {
     struct http_loop *loop = request->exchange->http_loop;
     struct load *load = malloc(sizeof(*load));
+    struct far_value *far = NULL;
     uint64_t size = record_value_size(&item->record);
+    enum kist_status status = far_value_new(request, &item->record, &far);
 
-    if (load == NULL || !budget_take(&loop->shared->answer_memory, size)) {
+    if (status == KIST_NO_MEMORY || load == NULL ||
+        !budget_take(&loop->shared->answer_memory, size)) {
         free(load);
+        far_value_free(far);
         item_free(item);
         reply_status(request, KIST_BUSY, "The value was not read");
         return;
@@ -182,6 +196,7 @@ static void load_value(struct request *request, struct item *item)
         .work = {.run = run_load, .done = load_done},
         .request = request,
         .item = *item,
+        .far = far,
         .memory = &loop->shared->answer_memory,
         .size = size,
         .limit = request->api->settings->max_json_bytes,
@@ -247,7 +262,7 @@ static enum kist_status reply_item(struct request *request, struct item *item,
         return KIST_OK;
     }
     if (!is_part && !wants_entry(request))
-        return get_value_reply(request, code, item);
+        return get_value_reply(request, code, item, reply_again);
     if (replies_from_file(request, item))
         return KIST_OK;
     if (is_part)
@@ -283,11 +298,32 @@ static void reply_read(struct request *request, enum kist_status status,
         reply_status(request, status, "The value was not read");
 }
 
+static void reply_gathered(struct request *request, enum kist_status status,
+                           struct item *item, unsigned answers);
+
+/* Of what no owner has any more: its record may be a newer one by now. */
+static void reply_gathered_again(struct request *request)
+{
+    struct copies copies;
+
+    if (request->was_gone) {
+        reply_status(request, KIST_CORRUPT, "The value was not read");
+        return;
+    }
+    request->was_gone = true;
+    if (copies_read(request, &copies))
+        get_quorum_start(request, &copies, reply_gathered);
+}
+
 static void reply_again(struct request *request)
 {
     struct condition condition;
     struct item item = {0};
 
+    if (request->api_loop->seat != NULL) {
+        reply_gathered_again(request);
+        return;
+    }
     if (preconditions_condition(request, &condition)) {
         enum kist_status status = read_living(request, &item);
 

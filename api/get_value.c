@@ -5,6 +5,7 @@
 #include "api/entity.h"
 #include "api/etag.h"
 #include "api/exchange.h"
+#include "api/far_value.h"
 #include "api/large_value.h"
 #include "api/range.h"
 #include "api/reply.h"
@@ -25,8 +26,10 @@ struct answer {
     struct request *request;
     struct item item;
     unsigned code;
-    int descriptor; /* -1: the value is in memory, or not needed. */
-    uint64_t size;  /* Of the value. */
+    int descriptor;        /* -1: the value is in memory, far, or not needed. */
+    struct far_value *far; /* Or NULL. */
+    void (*gone)(struct request *request);
+    uint64_t size; /* Of the value. */
     uint64_t first, count;
     struct digest *repr;    /* Of all of it. NULL: not wanted. */
     struct digest *content; /* Of what is sent. */
@@ -48,6 +51,7 @@ static void clear(struct answer *answer)
     item_free(&answer->item);
     digest_free(answer->repr);
     digest_free(answer->content);
+    far_value_free(answer->far);
     if (answer->descriptor >= 0)
         close(answer->descriptor);
 }
@@ -123,7 +127,13 @@ static void send_value(struct answer *answer)
     reply_header_literal(request, "Accept-Ranges", "bytes");
     memcpy(media_type, record->media_type.data, record->media_type.size);
     media_type[record->media_type.size] = '\0';
-    if (record->large) {
+    if (answer->far != NULL && answer->code != 304 &&
+        request->method == METHOD_GET) {
+        struct far_value *far = answer->far;
+
+        answer->far = NULL;
+        far_value_reply(request, answer->code, media_type, far);
+    } else if (record->large) {
         answer->descriptor = -1;
         reply_file(request, answer->code, media_type, descriptor, answer->first,
                    answer->count);
@@ -156,6 +166,23 @@ static void add_bytes(struct answer *answer, struct view bytes)
     answer->at = to;
 }
 
+static enum kist_status hash_far(struct answer *answer, uint64_t to)
+{
+    char *buffer = malloc(FAR_VALUE_PIECE);
+    enum kist_status status = buffer == NULL ? KIST_NO_MEMORY : KIST_OK;
+
+    while (status == KIST_OK && answer->at < to) {
+        uint64_t left = to - answer->at;
+        size_t size = left < FAR_VALUE_PIECE ? (size_t)left : FAR_VALUE_PIECE;
+
+        status = far_value_read(answer->far, answer->at, size, buffer);
+        if (status == KIST_OK)
+            add_bytes(answer, (struct view){buffer, size});
+    }
+    free(buffer);
+    return status;
+}
+
 /* KIST_CORRUPT: the file is shorter than it was when it was opened. */
 static enum kist_status hash_file(struct answer *answer, uint64_t to)
 {
@@ -185,6 +212,8 @@ static enum kist_status hash_some(struct answer *answer)
     uint64_t to = answer->at + (left < SLICE ? left : SLICE);
     const char *value = answer->item.record.value.data;
 
+    if (answer->far != NULL)
+        return hash_far(answer, to);
     if (answer->item.record.large)
         return hash_file(answer, to);
     add_bytes(answer,
@@ -196,7 +225,13 @@ static void run_hash(struct file_work *work)
 {
     struct answer *answer = OWNER(work, struct answer, work);
 
-    answer->status = hash_some(answer);
+    answer->status = KIST_OK;
+    if (answer->at < answer->end)
+        answer->status = hash_some(answer);
+    if (answer->status == KIST_OK && answer->at == answer->end &&
+        answer->far != NULL && answer->request->method == METHOD_GET)
+        answer->status =
+            far_value_begin(answer->far, answer->first, answer->count);
 }
 
 static void give_up(struct answer *answer, enum kist_status status)
@@ -220,7 +255,10 @@ static void hash_done(struct file_work *work)
         return;
     }
     budget_give_back(memory_of(answer), answer->charged);
-    if (answer->status != KIST_OK) {
+    if (answer->status == KIST_NOT_FOUND && answer->far != NULL) {
+        clear(answer);
+        answer->gone(request);
+    } else if (answer->status != KIST_OK) {
         give_up(answer, answer->status);
     } else if (answer->at == answer->end) {
         send_value(answer);
@@ -278,7 +316,9 @@ static void send_with_digests(struct answer *answer)
 {
     enum kist_status status = want(answer);
 
-    if (status == KIST_OK && answer->repr == NULL && answer->content == NULL) {
+    if (answer->repr == NULL && answer->content == NULL)
+        answer->at = answer->end; /* There is nothing to hash. */
+    if (status == KIST_OK && answer->at == answer->end && answer->far == NULL) {
         send_value(answer);
         return;
     }
@@ -309,23 +349,42 @@ static bool needs_file(const struct answer *answer)
                DIGEST_NONE;
 }
 
+/* Here, or in a cluster, if it is lost, damaged or was never here, afar. */
+static enum kist_status open_value(struct answer *answer)
+{
+    struct request *request = answer->request;
+    const struct record *record = &answer->item.record;
+    enum kist_status status = KIST_BUSY, afar;
+
+    if (exchange_take_file(request->exchange))
+        status =
+            large_value_open(request->api->store, record, &answer->descriptor);
+    if (status != KIST_NOT_FOUND && status != KIST_CORRUPT)
+        return status;
+    afar = far_value_new(request, record, &answer->far);
+    if (afar == KIST_NOT_FOUND)
+        return status;
+    if (afar == KIST_OK)
+        far_value_mend(request, answer->far);
+    return afar;
+}
+
 enum kist_status get_value_reply(struct request *request, unsigned code,
-                                 struct item *item)
+                                 struct item *item,
+                                 void (*gone)(struct request *request))
 {
     struct answer answer = {
         .request = request,
         .item = *item,
         .code = code,
         .descriptor = -1,
+        .gone = gone,
         .size = record_value_size(&item->record),
     };
     enum kist_status status = KIST_OK;
 
     if (needs_file(&answer))
-        status = exchange_take_file(request->exchange)
-                     ? large_value_open(request->api->store, &item->record,
-                                        &answer.descriptor)
-                     : KIST_BUSY;
+        status = open_value(&answer);
     if (status == KIST_NOT_FOUND)
         return status;
     *item = (struct item){0};

@@ -15,9 +15,12 @@
 
 /*
  * Takes *item and replies, now or later. code: 200, or 304. KIST_NOT_FOUND: its
- * file is not there, the item stays the caller's, and there was no reply.
+ * file is not there, the item stays the caller's, and there was no reply. In a
+ * cluster it may turn out later that its file is nowhere: then, and instead of
+ * a reply, gone is called.
  */
-KIST_CHECKED enum kist_status get_value_reply(struct request *request,
-                                              unsigned code, struct item *item);
+KIST_CHECKED enum kist_status
+get_value_reply(struct request *request, unsigned code, struct item *item,
+                void (*gone)(struct request *request));
 
 #endif

@@ -12,12 +12,15 @@
 #include "api/reply.h"
 #include "base/owner.h"
 #include "replication/quorum_write.h"
+#include "storage/large_leftover.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct key_quorum {
     struct key_write *key_write;
+    struct commit_lane *lane; /* The loop's. */
     struct copies copies;
     struct quorum_write write;
 };
@@ -37,6 +40,36 @@ static void reply_too_few(struct key_write *key_write)
                   "have this key can take a write now. Nothing was written. "
                   "Try again, or with a smaller w.",
                   copies->w, copies->n);
+}
+
+/* Nobody outside can tell, or choose, which names come of it. */
+struct large_reference key_quorum_file_name(const struct key_write *key_write)
+{
+    const struct seat *seat = key_write->request->api_loop->seat;
+    struct bucket_secret secret = bucket_secret_of(seat->ring->cluster);
+    struct version version = key_write->quorum->write.record.version;
+    char bytes[VERSION_HEX_SIZE + 1 + STORE_KEY_MAX];
+    struct view key = key_write->write.key;
+    struct view named = {bytes, VERSION_HEX_SIZE + key.size};
+
+    version_to_hex(version, bytes);
+    memcpy(bytes + VERSION_HEX_SIZE, key.data, key.size);
+    return (struct large_reference){.boot = siphash(secret.high, named),
+                                    .serial = siphash(secret.low, named)};
+}
+
+/*
+ * Also of a write that was done: where this node owns the key, a record has
+ * the file by then, or has had a newer one.
+ */
+void key_quorum_give_up(const struct key_write *key_write)
+{
+    const struct record *record = &key_write->write.next;
+    struct large_reference file;
+
+    if (record->large &&
+        large_reference_decode(record->value, &file) == KIST_OK)
+        large_leftover_give_up(key_write->quorum->lane, &file);
 }
 
 /* The one that is sent once more, or a new one. */
@@ -71,6 +104,7 @@ bool key_quorum_prepare(struct key_write *key_write)
     key_write->quorum = quorum;
     if (quorum != NULL) {
         quorum->key_write = key_write;
+        quorum->lane = request->api_loop->lane;
         if (!copies_read(request, &quorum->copies))
             return false;
         status = choose_version(request, &quorum->write.record.version);
@@ -142,7 +176,10 @@ static void on_answered(struct quorum_write *write)
 
 static void on_ended(struct quorum_write *write)
 {
-    key_write_release(OWNER(write, struct key_quorum, write)->key_write);
+    struct key_quorum *quorum = OWNER(write, struct key_quorum, write);
+
+    key_quorum_give_up(quorum->key_write);
+    key_write_release(quorum->key_write);
 }
 
 /* The client is gone; the write happens all the same. */
@@ -173,6 +210,8 @@ void key_quorum_start(struct key_write *key_write)
     };
     quorum->write.record.version = version;
     status = quorum_write_start(&quorum->write, request->api_loop->seat);
+    if (status != KIST_OK)
+        key_quorum_give_up(key_write);
     if (status == KIST_OK) {
         key_write->references++;
         request->detach = on_detach;

@@ -12,12 +12,19 @@
 #define KIST_API_KEY_QUORUM_H
 
 #include "api/key_write.h"
+#include "storage/large_reference.h"
 
 /*
  * Set quorum and now_ms of a new one. False: it cannot be written as asked,
  * and that was the reply.
  */
 KIST_CHECKED bool key_quorum_prepare(struct key_write *key_write);
+
+/* Boot and serial for the file of its large value (upload_file_finish()). */
+struct large_reference key_quorum_file_name(const struct key_write *key_write);
+
+/* It is not written. If it has a file, nobody needs that for it. */
+void key_quorum_give_up(const struct key_write *key_write);
 
 /* Write it. The handler returns after it. */
 void key_quorum_start(struct key_write *key_write);

@@ -125,6 +125,17 @@ struct key_write *key_write_new(struct request *request)
     return key_write;
 }
 
+void key_write_reply_needs_strong(struct request *request,
+                                  enum key_write_need need)
+{
+    reply_problem(request, PROBLEM_NEEDS_STRONG,
+                  "%s reads the value before it writes, and the copies of a "
+                  "cluster take writes in no common order: it could lose "
+                  "another's. Write the whole value without a condition.",
+                  need == KEY_WRITE_EDIT ? "This operation"
+                                         : "A write with a condition");
+}
+
 /* In a cluster. */
 static void submit_to_owners(struct key_write *key_write)
 {
@@ -135,11 +146,9 @@ static void submit_to_owners(struct key_write *key_write)
         key_quorum_start(key_write);
         return;
     }
-    reply_problem(request, PROBLEM_NEEDS_STRONG,
-                  "%s reads the value before it writes, and the copies of a "
-                  "cluster take writes in no common order: it could lose "
-                  "another's. Write the whole value without a condition.",
-                  edits ? "This operation" : "A write with a condition");
+    key_write_reply_needs_strong(request,
+                                 edits ? KEY_WRITE_EDIT : KEY_WRITE_CONDITION);
+    key_quorum_give_up(key_write);
 }
 
 void key_write_submit(struct key_write *key_write)

@@ -55,6 +55,12 @@ KIST_CHECKED struct key_write *key_write_new(struct request *request);
 /* Hand it to the commit, or reply why not. The handler returns after it. */
 void key_write_submit(struct key_write *key_write);
 
+/* What of it a cluster has no order for. */
+enum key_write_need { KEY_WRITE_EDIT, KEY_WRITE_CONDITION };
+
+void key_write_reply_needs_strong(struct request *request,
+                                  enum key_write_need need);
+
 /* 412; version: the current one, or none where the key has no value. */
 void key_write_reply_conflict(struct request *request, struct version version);
 

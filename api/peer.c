@@ -27,7 +27,7 @@ static bool is_equal(struct view guess, const char *secret)
     return differs == 0;
 }
 
-static bool is_trusted(const struct request *request)
+static bool shows_secret(const struct request *request)
 {
     static const char scheme[] = "Bearer ";
     struct view shown = request->headers[HEADER_AUTHORIZATION];
@@ -50,6 +50,16 @@ static void log_stranger(const struct request *request)
     log_text(&line, "why",
              view_of("the secret is not the one of peer-secret-file"));
     log_end(&line);
+}
+
+bool peer_is_trusted(struct request *request)
+{
+    if (shows_secret(request))
+        return true;
+    log_stranger(request);
+    reply_header_literal(request, "WWW-Authenticate", "Bearer");
+    reply_empty(request, 401);
+    return false;
 }
 
 static void on_answer(struct replica_caller *caller, struct view answer)
@@ -84,12 +94,8 @@ void peer_receive(struct request *request)
 {
     struct peer_call *call;
 
-    if (!is_trusted(request)) {
-        log_stranger(request);
-        reply_header_literal(request, "WWW-Authenticate", "Bearer");
-        reply_empty(request, 401);
+    if (!peer_is_trusted(request))
         return;
-    }
     call = malloc(sizeof(*call));
     if (call == NULL) {
         reply_problem(request, PROBLEM_BUSY, "There is no memory now.");

@@ -8,7 +8,12 @@
 #ifndef KIST_API_PEER_H
 #define KIST_API_PEER_H
 
+#include <stdbool.h>
+
 struct request;
+
+/* It shows the secret. False: it does not, and got its reply. */
+bool peer_is_trusted(struct request *request);
 
 void peer_receive(struct request *request);
 

@@ -3,14 +3,17 @@
  *
  * A large body is in a file by the time the handler runs (api/upload_file.h):
  * the file is finished first, then the record that refers to it is written
- * like any other. Until that write has succeeded the file is the request's.
+ * like any other. Until that write has succeeded the file is the request's. In
+ * a cluster the owners of the key fetch it from here, and it is the write's.
  */
 #include "api/handlers.h"
 
 #include "api/api.h"
+#include "api/copies.h"
 #include "api/digest.h"
 #include "api/entity.h"
 #include "api/exchange.h"
+#include "api/key_quorum.h"
 #include "api/key_write.h"
 #include "api/large_value.h"
 #include "api/preconditions.h"
@@ -21,7 +24,6 @@
 #include "base/clock.h"
 #include "storage/store.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 /* Prefer: return=representation */
@@ -94,6 +96,10 @@ static bool may_hold(struct request *request, const struct condition *condition)
 
     if (condition->kind == CONDITION_NONE)
         return true;
+    if (request->api_loop->seat != NULL) {
+        key_write_reply_needs_strong(request, KEY_WRITE_CONDITION);
+        return false;
+    }
     status = store_get(request->api->store, request->key, &item);
     if (status != KIST_OK && status != KIST_NOT_FOUND)
         return true;
@@ -108,22 +114,6 @@ static bool may_hold(struct request *request, const struct condition *condition)
     return holds;
 }
 
-/* The file would be on this node alone. */
-static bool may_be_large(struct request *request)
-{
-    uint64_t limit = request->api->settings->inline_bytes;
-
-    if (request->api_loop->seat == NULL)
-        return true;
-    reply_member_number(request, "limit", limit);
-    reply_problem(request, PROBLEM_BODY_TOO_LARGE,
-                  "In a cluster a value has at most %" PRIu64
-                  " bytes (--inline-bytes): larger ones lie in files, which "
-                  "are not copied between nodes.",
-                  limit);
-    return false;
-}
-
 bool put_admit(struct request *request)
 {
     struct condition condition;
@@ -131,16 +121,16 @@ bool put_admit(struct request *request)
     struct view media_type;
     enum engine_sync sync;
     uint64_t expiry_ms;
+    struct copies copies;
     enum kist_status status;
 
     if (!value_body_admit(request, &media_type) ||
-        !read_digests(request, &check))
+        !copies_read(request, &copies) || !read_digests(request, &check))
         return false;
     digest_check_free(check);
     if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
         !preconditions_condition(request, &condition) ||
-        !preconditions_expiry(request, clock_wall_ms(), &expiry_ms) ||
-        !may_be_large(request))
+        !preconditions_expiry(request, clock_wall_ms(), &expiry_ms))
         return false;
     status = store_writable(request->api->store);
     if (status != KIST_OK) {
@@ -185,9 +175,18 @@ static void file_finished(struct request *request)
         return;
     }
     put->write.next.large = true;
-    put->write.next.value = upload_file_reference(request->file);
+    /* Which may be needed for longer than the request. */
+    blob_append(&put->body, upload_file_reference(request->file));
+    if (put->body.failed) {
+        reply_status(request, KIST_NO_MEMORY, "The value was not written");
+        return;
+    }
+    put->write.next.value = blob_view(&put->body);
     put->write.next.type = upload_file_json_type(request->file);
-    put->settled = settle_file;
+    if (put->quorum != NULL)
+        upload_file_keep(request->file); /* Now it is the write's. */
+    else
+        put->settled = settle_file;
     if (wants_value(request))
         put->applied = reply_file_value;
     key_write_submit(put);
@@ -195,12 +194,18 @@ static void file_finished(struct request *request)
 
 static void put_file(struct request *request)
 {
+    struct large_reference name;
     struct view media_type;
+    struct key_write *put = NULL;
 
-    if (!value_body_admit(request, &media_type) ||
-        begin(request, media_type) == NULL)
+    if (value_body_admit(request, &media_type))
+        put = begin(request, media_type);
+    if (put == NULL)
         return;
-    upload_file_finish(request->file, file_finished);
+    if (put->quorum != NULL)
+        name = key_quorum_file_name(put);
+    upload_file_finish(request->file, put->quorum != NULL ? &name : NULL,
+                       file_finished);
 }
 
 void put_key(struct request *request)

@@ -72,6 +72,7 @@ struct stream {
      * piece is there, at once or later and also on the loop, calls filled. */
     void (*start)(struct stream *stream, struct blob *piece);
     void (*free)(struct stream *stream);
+    uint64_t size; /* Of all pieces together; 0: nobody knows. */
 
     /* For start; set by reply_stream(). */
     void (*filled)(struct stream *stream, enum kist_status status);

@@ -109,6 +109,8 @@ struct request {
      */
     bool applied;
 
+    bool was_gone; /* A value's file was, and its record is read once more. */
+
     /* Cache-Status of the answer, a literal; NULL: no value was read. */
     const char *cache_status;
 

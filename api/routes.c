@@ -9,6 +9,7 @@
 #include "api/health.h"
 #include "api/metrics_page.h"
 #include "api/peer.h"
+#include "api/peer_file.h"
 
 #define PROBE (ROUTE_UNLOGGED | ROUTE_ALWAYS)
 
@@ -70,6 +71,8 @@ const struct route routes[] = {
      NULL},
     {METHOD_POST, "/peer/1", "peer", BODY_FRAME,
      ROUTE_PEERS | ROUTE_UNLOGGED | ROUTE_ALWAYS, 0, peer_receive, NULL},
+    {METHOD_GET, "/peer/1/file/{key}", "peer_file", BODY_NONE,
+     ROUTE_PEERS | ROUTE_UNLOGGED | ROUTE_ALWAYS, 0, peer_file_send, NULL},
     {METHOD_GET, "/", "start", BODY_NONE, 0, 0, about_start, NULL},
 };
 

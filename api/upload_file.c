@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/owner.h"
 #include "storage/large.h"
+#include "storage/large_leftover.h"
 #include "storage/store.h"
 
 #include <assert.h>
@@ -55,6 +56,8 @@ struct upload_file {
     bool digest_fault; /* With KIST_INVALID: it is the digest. */
 
     /* The loop's. */
+    struct large_reference name; /* Boot and serial; read once END_WANTED. */
+    bool is_named;
     bool working;
     bool suspended;
     bool kept;
@@ -88,6 +91,17 @@ static enum kist_status write_buffer(struct upload_file *file)
     return status;
 }
 
+static enum kist_status finish_with_name(struct upload_file *file)
+{
+    struct large_reference *name = &file->finished;
+
+    if (!file->is_named)
+        return large_finish(file->file, name);
+    *name = file->name;
+    name->serial ^= large_hash(file->file) ^ large_size(file->file);
+    return large_finish_named(file->file, name);
+}
+
 static enum kist_status finish_file(struct upload_file *file)
 {
     enum kist_status status = KIST_OK;
@@ -99,7 +113,7 @@ static enum kist_status finish_file(struct upload_file *file)
         status = file->digest_fault ? KIST_INVALID : KIST_OK;
     }
     if (status == KIST_OK)
-        status = large_finish(file->file, &file->finished);
+        status = finish_with_name(file);
     if (status != KIST_OK)
         return status;
     file->end = END_DONE;
@@ -135,12 +149,21 @@ static void count_out(struct upload_file *file)
     file->is_counted = false;
 }
 
+/* One that has the name of a write may be in use by then. */
+static void drop(struct upload_file *file)
+{
+    if (!file->is_named)
+        large_drop(file->large, &file->finished);
+    else if (file->loop->state < HTTP_LOOP_STOPPING) /* Or the next start. */
+        large_leftover_give_up(file->loop->api_loop.lane, &file->finished);
+}
+
 static void free_file(struct file_work *work)
 {
     struct upload_file *file = OWNER(work, struct upload_file, work);
 
     if (file->end == END_DONE && !file->kept)
-        large_drop(file->large, &file->finished);
+        drop(file);
     json_check_clear(&file->check);
     digest_check_free(file->digests);
     blob_free(&file->reference);
@@ -377,10 +400,14 @@ size_t upload_file_take(struct upload_file *file, struct view bytes)
 }
 
 void upload_file_finish(struct upload_file *file,
+                        const struct large_reference *name,
                         void (*done)(struct request *request))
 {
     assert(file->done == NULL);
     file->done = done;
+    if (name != NULL)
+        file->name = *name;
+    file->is_named = name != NULL;
     if (file->working)
         return;           /* step_done() goes on. */
     if (!file->no_memory) /* Else a part of the body is missing. */

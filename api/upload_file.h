@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/json_type.h"
+#include "storage/large_reference.h"
 
 struct exchange;
 struct request;
@@ -58,8 +59,13 @@ size_t upload_file_take(struct upload_file *file, struct view bytes);
 /*
  * The body is whole: write the rest, check it and sync the file. done is
  * called later, when upload_file_status() says how that went.
+ *
+ * In a cluster, name says which write it is (boot and serial): the file gets a
+ * name made of that and of its bytes, so that the same write, sent again, has
+ * the same file. NULL: one of its own.
  */
 void upload_file_finish(struct upload_file *file,
+                        const struct large_reference *name,
                         void (*done)(struct request *request));
 
 /* Finished: what the record is to hold. Borrowed from the file. */

@@ -292,22 +292,17 @@ Test(cluster, what_reads_before_it_writes_needs_strong)
     cr_assert(body_is("1"));
 }
 
-Test(cluster, a_value_that_would_need_a_file_is_refused)
+/* Their owners fetch them over the network: tests/cluster/test_large.c. */
+Test(cluster, a_condition_is_refused_before_a_large_body)
 {
     char *body = malloc(NEIGHBOURS_INLINE + 2);
 
     cr_assert(body != NULL);
     memset(body, 'x', NEIGHBOURS_INLINE + 1);
     body[NEIGHBOURS_INLINE + 1] = '\0';
-    expect_problem("PUT /kv/%s", "a", "Content-Type: text/plain\r\n", body, 413,
-                   "body-too-large");
-    cr_assert(body_has("\"limit\":4096"));
-    body[NEIGHBOURS_INLINE] = '\0';
-    http_close(&client.http);
-    http_open(&client.http, neighbours_port());
-    cr_assert(eq(uint,
-                 ask("PUT /kv/%s", "a", "Content-Type: text/plain\r\n", body),
-                 201));
+    expect_problem("PUT /kv/%s", "a",
+                   "Content-Type: text/plain\r\nIf-None-Match: *\r\n", body,
+                   409, "needs-strong");
     free(body);
 }
 
