@@ -265,17 +265,6 @@ static void repaired(struct quorum_read_vote *vote, struct version winner)
         counter_add(&vote->read->seat->stats->repairs, 1);
 }
 
-/*
- * The file of the winner takes a while to get there. Another owner may have it:
- * who has not been asked yet is asked now.
- */
-static void do_without(struct quorum_read_vote *vote)
-{
-    vote->state = READ_REFUSED;
-    if (!vote->read->is_answered)
-        vote->read->is_chosen = false;
-}
-
 static void on_pushed(struct env_call *call, enum env_outcome outcome,
                       struct view answer)
 {
@@ -288,7 +277,7 @@ static void on_pushed(struct env_call *call, enum env_outcome outcome,
         if (pushed.result == FRAME_DURABLE)
             repaired(vote, pushed.winner);
         else if (pushed.result == FRAME_COMING)
-            do_without(vote);
+            vote->state = READ_REFUSED; /* Another owner may have it. */
     }
     vote->read->out--;
     step(vote->read);
@@ -318,7 +307,7 @@ static void on_applied(struct env_apply *apply)
     else if (apply->status == KIST_OK)
         repaired(vote, apply->winner);
     else if (is_file_coming(vote))
-        do_without(vote);
+        vote->state = READ_REFUSED;
     vote->read->out--;
     step(vote->read);
 }
