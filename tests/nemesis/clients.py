@@ -64,7 +64,7 @@ class Client(threading.Thread):
         super().__init__(daemon=True)
         self.number = number
         self.chance = random.Random(f"{seed} client {number}")
-        self.nodes = list(cluster.nodes.values())
+        self.cluster = cluster
         self.history = history
         self.pause_s = pause_s
         self.is_over = threading.Event()
@@ -94,7 +94,7 @@ class Client(threading.Thread):
         if self.connection is not None and self.chance.random() < 0.9:
             return
         self.hang_up()
-        self.node = self.chance.choice(self.nodes)
+        self.node = self.chance.choice(list(self.cluster.nodes.values()))
         self.connection = Connection(self.node.port, TIMEOUT_S)
 
     def exchange(self, what, headers, body):

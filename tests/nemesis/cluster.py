@@ -11,7 +11,8 @@ from pathlib import Path
 import small_disks
 from node import Node, die_with_parent, until
 
-NAMES = "abcde"
+FOUNDERS = "abcde"
+LATER = "fghijklmnopqrst"  # Who may join, each name once.
 WITH_SMALL_DISKS = "de"
 
 
@@ -20,7 +21,8 @@ class Links:
 
     def __init__(self):
         self.child = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("links.py"), *NAMES],
+            [sys.executable, Path(__file__).with_name("links.py"), *FOUNDERS,
+             *LATER],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             preexec_fn=die_with_parent)
         self.lock = threading.Lock()
@@ -34,35 +36,42 @@ class Links:
             self.child.stdin.flush()
             return json.loads(self.child.stdout.readline())
 
-    def all(self):
-        return [(a, b) for a in NAMES for b in NAMES if a != b]
-
     def close(self):
         self.child.kill()
         self.child.wait()
 
 
 class Cluster:
-    """Two of the nodes have small disks, where that is allowed."""
+    """
+    Two of the first nodes have small disks, where that is allowed. nodes are
+    those that run, or shall; lost are those among them that are no members.
+    """
 
     def __init__(self, program, folder, more, preload, may_mount):
         secret = Path(folder) / "secret"
         secret.write_text("correct-horse-battery-staple\n", encoding="ascii")
         self.links = Links()
-        peers = ",".join(f"{name}=127.0.0.1:{port}"
-                         for name, port in self.links.ports.items())
-        flags = ["--peers", peers, "--peer-secret-file", str(secret),
-                 "--anti-entropy-period", "1s", "--write-timeout", "800ms",
-                 "--read-timeout", "800ms", "--ballast-bytes", "1MiB",
-                 *more]
-        program = os.environ.get("KISTD", program)
-        self.nodes = {name: Node(name, program, folder, self.links, flags,
-                                 preload)
-                      for name in NAMES}
+        peers = ",".join(f"{name}={self.address(name)}" for name in FOUNDERS)
+        self.flags = ["--peer-secret-file", str(secret),
+                      "--anti-entropy-period", "1s", "--write-timeout",
+                      "800ms", "--read-timeout", "800ms", "--ballast-bytes",
+                      "1MiB", *more]
+        self.program = os.environ.get("KISTD", program)
+        self.folder = folder
+        self.preload = preload
+        self.nodes = {name: self.make(name, ["--peers", peers])
+                      for name in FOUNDERS}
         self.lost = set()
-        self.with_small_disk = WITH_SMALL_DISKS if may_mount else ""
-        for name in self.with_small_disk:
+        for name in WITH_SMALL_DISKS if may_mount else ():
             self.nodes[name].take_small_disk()
+
+    def make(self, name, flags):
+        return Node(name, self.program, self.folder, self.links,
+                    [*flags, *self.flags], self.preload)
+
+    def address(self, name):
+        """Where its peers reach it."""
+        return f"127.0.0.1:{self.links.ports[name]}"
 
     def start(self):
         for node in self.nodes.values():

@@ -15,8 +15,8 @@ class Full(Fault):
     """Started with a reserve that no disk has; small ones refuse that."""
 
     def choose(self):
-        large = [name for name, node in self.cluster.nodes.items()
-                 if not node.has_small_disk]
+        large = [name for name in self.names
+                 if not self.cluster.nodes[name].has_small_disk]
         self.node = self.some(1, large)[0]
 
     def begin(self):
@@ -35,8 +35,9 @@ class NoSpace(Fault):
     least_s = 1.5
 
     def choose(self):
-        self.nodes = self.some(self.chance.choice((1, 1, 2)),
-                               self.cluster.with_small_disk)
+        small = [name for name in self.names
+                 if self.cluster.nodes[name].has_small_disk]
+        self.nodes = self.some(self.chance.choice((1, len(small))), small)
 
     def begin(self):
         for node in self.nodes:

@@ -5,8 +5,6 @@ one that nobody noticed does not count. All leave what they took as it was,
 with every node running and every link open.
 """
 
-from cluster import NAMES
-
 
 class Fault:
     least_s = 0.0  # How long it has to last for anybody to notice.
@@ -14,12 +12,13 @@ class Fault:
     def __init__(self, cluster, chance):
         self.cluster = cluster
         self.links = cluster.links
+        self.names = sorted(cluster.nodes)
         self.chance = chance
         self.has_bitten = False
         self.what = ""
         self.choose()
 
-    def some(self, number, names=NAMES):
-        chosen = self.chance.sample(names, number)
+    def some(self, number, names=None):
+        chosen = self.chance.sample(names or self.names, number)
         self.what = "".join(sorted(chosen))
         return [self.cluster.nodes[name] for name in chosen]

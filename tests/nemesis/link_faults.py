@@ -2,7 +2,6 @@
 
 import time
 
-from cluster import NAMES
 from fault import Fault
 from node import until
 
@@ -11,6 +10,9 @@ class LinkFault(Fault):
     """Lanes between nodes."""
 
     proof = "held"
+
+    def all(self):
+        return [(a, b) for a in self.names for b in self.names if a != b]
 
     def begin(self):
         self.before = self.links.tell("count", self.lanes)
@@ -31,7 +33,7 @@ class OneWay(LinkFault):
     """One node hears another, which does not hear the first."""
 
     def choose(self):
-        one, other = self.chance.sample(NAMES, 2)
+        one, other = self.chance.sample(self.names, 2)
         self.what = f"{one}->{other}"
         self.lanes = [(one, other)]
 
@@ -41,7 +43,8 @@ class Mute(LinkFault):
 
     def choose(self):
         name = self.some(1)[0].name
-        self.lanes = [(name, other) for other in NAMES if other != name]
+        self.lanes = [(name, other) for other in self.names
+                      if other != name]
 
 
 class Split(LinkFault):
@@ -49,7 +52,7 @@ class Split(LinkFault):
 
     def choose(self):
         few = [node.name for node in self.some(self.chance.choice((1, 2)))]
-        self.lanes = [(a, b) for a, b in self.links.all()
+        self.lanes = [(a, b) for a, b in self.all()
                       if (a in few) != (b in few)]
 
 
@@ -58,7 +61,8 @@ class Stall(LinkFault):
 
     def choose(self):
         name = self.some(1)[0].name
-        self.lanes = [(name, other) for other in NAMES if other != name]
+        self.lanes = [(name, other) for other in self.names
+                      if other != name]
 
     def act(self):
         self.links.tell("hold", self.lanes,
@@ -70,7 +74,8 @@ class Slow(LinkFault):
 
     def choose(self):
         name = self.some(1)[0].name
-        self.lanes = [(name, other) for other in NAMES if other != name]
+        self.lanes = [(name, other) for other in self.names
+                      if other != name]
 
     def act(self):
         self.links.tell("slow", self.lanes,
@@ -83,7 +88,7 @@ class Cut(LinkFault):
     proof = "cut"
 
     def choose(self):
-        self.lanes = self.links.all()
+        self.lanes = self.all()
 
     def act(self):
         for _ in range(5):
@@ -98,7 +103,7 @@ class Blackout(LinkFault):
     """
 
     def choose(self):
-        self.lanes = self.links.all()
+        self.lanes = self.all()
         self.look = None  # Set by who knows what was acknowledged.
 
     def act(self):
