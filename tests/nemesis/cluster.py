@@ -8,7 +8,6 @@ import sys
 import threading
 from pathlib import Path
 
-import small_disks
 from node import Node, die_with_parent, until
 
 FOUNDERS = "abcde"
@@ -62,6 +61,8 @@ class Cluster:
         self.nodes = {name: self.make(name, ["--peers", peers])
                       for name in FOUNDERS}
         self.lost = set()
+        self.has_parted = False
+        self.later = iter(LATER)
         for name in WITH_SMALL_DISKS if may_mount else ():
             self.nodes[name].take_small_disk()
 
@@ -78,6 +79,20 @@ class Cluster:
             node.start()
         for node in self.nodes.values():
             until(f"{node.name} is ready", node.is_ready)
+
+    def next_to_join(self):
+        """It asks all who are there, and is none of them yet."""
+        known = ",".join(self.address(name) for name in self.nodes)
+        return self.make(next(self.later), ["--join", known])
+
+    def part(self, node):
+        """A member no more: what it alone had went with it."""
+        if not node.has_ended():
+            node.kill()
+        node.give_up_small_disk()
+        del self.nodes[node.name]
+        self.lost.discard(node.name)
+        self.has_parted = True
 
     def lose(self, node):
         """It is no member any more, but for its name."""
@@ -111,5 +126,4 @@ class Cluster:
 
     def unmount(self):
         for node in self.nodes.values():
-            if node.has_small_disk:
-                small_disks.unmount(node.disk)
+            node.give_up_small_disk()

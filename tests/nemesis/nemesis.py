@@ -1,7 +1,7 @@
 """Five kistd, clients, and one fault after the other.
 
     nemesis.py kistd [--seconds 60] [--seed N] [--minutes M] [--first 0-2]
-               [--preload library]... [--keep]
+               [--only fault]... [--preload library]... [--keep]
 
 Afterwards everything is healed, and what the clients were told is compared
 with what is there (checks.py). After every second run one node's data is wiped
@@ -10,7 +10,8 @@ too little happened shows nothing and fails. --minutes: one run after the
 other, each with a cluster and a seed of its own. The seed gives the faults and
 the requests again, not how the processes take turns; with odd ones there are
 no hints, so that comparing has to bring whatever was missed. --first: which
-third of the faults comes first. Data and history of a failed run are kept.
+third of the faults comes first; --only: no others. Data and history of a failed
+run are kept.
 """
 
 import argparse
@@ -42,7 +43,7 @@ class Run:
     def __init__(self, asked, seed, folder):
         self.chance = random.Random(seed)
         self.first = asked.first + seed - asked.seed
-        self.kinds = faults.menu(asked.may_mount)
+        self.kinds = faults.menu(asked.may_mount, asked.only)
         self.cluster = Cluster(asked.kistd, folder,
                                NO_HINTS if seed % 2 else [], asked.preload,
                                asked.may_mount)
@@ -65,7 +66,8 @@ class Run:
                 other = faults.companion(kind, self.kinds, self.chance)
                 if other is not None and self.chance.random() < 1 / 3:
                     kinds.append(other)
-                yield [kind(self.cluster, self.chance) for kind in kinds]
+                yield [kind(self.cluster, self.chance)
+                       for kind in faults.together(kinds)]
 
     def note(self, fault, begun):
         name = type(fault).__name__
@@ -126,7 +128,8 @@ class Run:
         found += differ
         found += self.witness.violations
         found += checks.nothing_is_lost(operations, copies,
-                                        2 if wiped else 1)
+                                        2 if self.cluster.lost or
+                                        self.cluster.has_parted else 1)
         for check in checks.HISTORY_CHECKS:
             found += check(operations)
         return found
@@ -185,6 +188,7 @@ def main():
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--preload", action="append", default=[])
     parser.add_argument("--keep", action="store_true")
     asked = parser.parse_args()

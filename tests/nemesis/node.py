@@ -57,6 +57,10 @@ class Node:
         small_disks.mount(self.disk)
         self.has_small_disk = True
 
+    def give_up_small_disk(self):
+        if self.has_small_disk:
+            small_disks.unmount(self.disk)
+
     def keep_small_disk(self):
         """Its data, where it stays when this process ends."""
         if self.has_small_disk and self.data.exists():

@@ -3,8 +3,9 @@
 What a procedure calls on the way to them is found in a folder of programs
 here: `ssh NODE COMMAND...` hands the command to this process, which does with
 the node's kistd, clock and files what it says; `curl http://NODE:7700/...`
-goes to where that node listens. Below /var/lib is the node's disk, and
-/usr/bin/kistd is the program that it starts.
+goes to where that node listens. Below /var/lib is the node's disk,
+/usr/bin/kistd is the program that it starts, /etc/kist.ini what that reads; and
+NODE:7701 in a script is where peers reach the node.
 """
 
 import json
@@ -17,10 +18,10 @@ import sys
 import threading
 from pathlib import Path
 
-import small_disks
 from node import Node, until
 
 FIRST_PORT = 7701
+FOUNDERS = 3
 STOP_S = 30
 
 SSH = """#!{python}
@@ -57,14 +58,16 @@ class Machine(Node):
         self.data = self.disk / "kist"
         self.program = str(self.folder / "kistd.installed")
         shutil.copy(program, self.program)
-        self.flags = ["--peers", ",".join(f"{name}={address}" for
-                                          name, address in peers.items()),
-                      *flags]
+        self.settings = self.folder / "kist.ini"
+
+    def set_up(self, *lines):
+        self.settings.write_text("\n".join([f"peer-listen = {self.peer}",
+                                            *lines, ""]), encoding="ascii")
 
     def command(self, more):
-        return [self.program, "--listen", "127.0.0.1:0",
-                "--data", str(self.data), "--node-id", self.name,
-                "--peer-listen", self.peer, "--loops", "1", *self.flags, *more]
+        return [self.program, "--config", str(self.settings),
+                "--listen", "127.0.0.1:0", "--data", str(self.data),
+                "--loops", "1", *self.flags, *more]
 
     def meet(self, ports):
         super().meet(ports)
@@ -81,6 +84,7 @@ class Machine(Node):
         """A path on its machine as it is on this one."""
         for there, here in (("/var/lib", self.disk),
                             ("/tmp", self.folder),
+                            ("/etc/kist.ini", self.settings),
                             ("/usr/bin/kistd", self.program)):
             if word == there or word.startswith(there + "/"):
                 return str(here) + word[len(there):]
@@ -98,7 +102,7 @@ class Machine(Node):
                 self.start()
             case ["chronyc", "makestep"]:
                 self.clock.set()
-            case ["rm" | "df" | "install", *_]:
+            case ["rm" | "df" | "install" | "sed", *_]:
                 done = subprocess.run(
                     [self.path(word) for word in words], text=True,
                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -110,7 +114,10 @@ class Machine(Node):
 
 
 class Machines:
-    """nodes, lost: as the clients and checks of the nemesis want it."""
+    """
+    nodes and members() as the clients and checks of the nemesis want them. The
+    first three are the cluster; others may join it.
+    """
 
     def __init__(self, program, folder, names, flags, preload):
         self.folder = Path(folder)
@@ -118,11 +125,13 @@ class Machines:
         secret.write_text("correct-horse-battery-staple\n", encoding="ascii")
         pid = os.getpid()
         address = f"127.{64 + (pid >> 16) % 64}.{(pid >> 8) % 256}.{pid % 256}"
-        peers = {name: f"{address}:{FIRST_PORT + i}"
-                 for i, name in enumerate(names)}
+        self.peers = {name: f"{address}:{FIRST_PORT + i}"
+                      for i, name in enumerate(names)}
         flags = ["--peer-secret-file", str(secret), *flags]
-        self.nodes = {name: Machine(name, program, folder, flags, preload,
-                                    peers) for name in names}
+        self.machines = {name: Machine(name, program, folder, flags, preload,
+                                       self.peers) for name in names}
+        self.nodes = {name: self.machines[name] for name in names[:FOUNDERS]}
+        self.set_up()
         self.programs = self.folder / "programs"
         self.programs.mkdir()
         self.listen()
@@ -130,6 +139,13 @@ class Machines:
                                        socket=self.listener.getsockname()))
         self.install("curl", CURL.format(folder=self.folder,
                                          curl=shutil.which("curl")))
+
+    def set_up(self):
+        listed = ",".join(f"{name}={self.peers[name]}" for name in self.nodes)
+        asked = ",".join(self.peers[name] for name in self.nodes)
+        for name, machine in self.machines.items():
+            machine.set_up(f"node-id = {name}", f"peers = {listed}"
+                           if name in self.nodes else f"join = {asked}")
 
     def install(self, name, text):
         path = self.programs / name
@@ -151,7 +167,7 @@ class Machines:
             with way, way.makefile("rw") as lines:
                 name, *words = json.loads(lines.readline())
                 try:
-                    answer = self.nodes[name].obey(words)
+                    answer = self.machines[name].obey(words)
                 except (AssertionError, OSError, KeyError) as failure:
                     answer = 255, f"{failure!r}\n"
                 lines.write(json.dumps(answer))
@@ -168,6 +184,8 @@ class Machines:
     def run(self, script, timeout_s):
         """By bash, which ends with the first command that fails."""
         path = f"{self.programs}:{os.environ['PATH']}"
+        for name, address in self.peers.items():
+            script = script.replace(f"{name}:{FIRST_PORT}", address)
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script], text=True,
             env=os.environ | {"PATH": path}, timeout=timeout_s, check=False,
@@ -176,8 +194,7 @@ class Machines:
 
     def close(self):
         self.listener.close()
-        for node in self.nodes.values():
+        for node in self.machines.values():
             if node.child is not None:
                 node.kill()
-            if node.has_small_disk:
-                small_disks.unmount(node.disk)
+            node.give_up_small_disk()

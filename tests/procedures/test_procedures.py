@@ -58,7 +58,7 @@ class Procedures(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="kist-procedures-")
         self.history = None
-        self.machines = Machines(asked.kistd, self.folder, "abc", FLAGS,
+        self.machines = Machines(asked.kistd, self.folder, "abcd", FLAGS,
                                  asked.preload)
         self.addCleanup(self.clean_up)
 
@@ -83,7 +83,7 @@ class Procedures(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{name}: {done.stdout}")
         return done.stdout
 
-    def finish(self, most_refused=1.0):
+    def finish(self, most_refused=1.0, of_two=False):
         """Nothing is lost, and not too much of what was asked was refused."""
         for client in self.clients:
             client.stop()
@@ -95,7 +95,8 @@ class Procedures(unittest.TestCase):
         copies, differ = checks.converge(self.machines,
                                          sorted(checks.by_key(operations)))
         found += differ
-        found += checks.nothing_is_lost(operations, copies)
+        found += checks.nothing_is_lost(operations, copies,
+                                        2 if of_two else 1)
         for check in checks.HISTORY_CHECKS:
             found += check(operations)
         self.assertEqual(found[:5], [])
@@ -172,6 +173,26 @@ class Procedures(unittest.TestCase):
         self.assertIn('"key":"later"', found)
         self.assertEqual(len(found.splitlines()), 1)
         self.assertEqual(ask(nodes[0].port, "GET /kv/later").status, 200)
+
+    def test_dead_node(self):
+        self.start()
+        machines = self.machines
+        machines.nodes["c"].kill()
+        self.follow("Replace a dead node")
+        del machines.nodes["c"]
+        machines.nodes["d"] = machines.machines["d"]
+        self.finish(of_two=True)
+
+    def test_lost_disk(self):
+        self.start()
+        node = self.machines.nodes["c"]
+        node.kill()
+        self.follow("A lost disk")
+        self.assertEqual(node.page("/cluster")["name"], "c2")
+        del self.machines.nodes["c"]
+        self.machines.nodes["c2"] = node
+        node.name = "c2"
+        self.finish(of_two=True)
 
     def put(self, key):
         node = self.machines.members()[0]
