@@ -184,7 +184,7 @@ def stays_outside(node):
     """Its machine has lost its data: it is no copy, and says so."""
     state = until(f"{node.name} knows what it is",
                   lambda: node.page("/cluster").get("state") in
-                  ("stranger", "outsider") or node.is_ready())
+                  ("stranger", "outsider", "candidate") or node.is_ready())
     if node.is_ready() or not state:
         yield f"{node.name} was wiped, and is ready"
 
