@@ -234,7 +234,8 @@ enum kist_status commit_open(struct store *store,
     list_init(&commit->queue);
     pthread_mutex_init(&commit->lock, NULL);
     pthread_cond_init(&commit->work, NULL);
-    if (pthread_create(&commit->thread, NULL, run, commit) != 0) {
+    if (options->decide == NULL &&
+        pthread_create(&commit->thread, NULL, run, commit) != 0) {
         pthread_cond_destroy(&commit->work);
         pthread_mutex_destroy(&commit->lock);
         free(commit);
@@ -252,7 +253,8 @@ void commit_close(struct commit *commit)
     commit->stopping = true;
     pthread_cond_signal(&commit->work);
     pthread_mutex_unlock(&commit->lock);
-    pthread_join(commit->thread, NULL);
+    if (commit->options.decide == NULL)
+        pthread_join(commit->thread, NULL);
     decision_free(&commit->decision);
     pthread_cond_destroy(&commit->work);
     pthread_mutex_destroy(&commit->lock);
@@ -265,6 +267,19 @@ struct commit_stats *commit_stats(struct commit *commit)
 }
 
 /* The lanes. */
+
+void commit_return(struct commit_group *group)
+{
+    struct commit_lane *lane = group->lane;
+    bool first;
+
+    pthread_mutex_lock(&lane->lock);
+    first = lane->done.first == NULL;
+    list_append(&lane->done, group);
+    pthread_mutex_unlock(&lane->lock);
+    if (first)
+        loop_post(lane->loop, &lane->wake);
+}
 
 static void hand_back(struct loop_task *task)
 {
@@ -318,12 +333,20 @@ void commit_lane_close(struct commit_lane *lane)
     free(lane);
 }
 
+static enum kist_status writable(const struct commit *commit)
+{
+    const struct commit_options *options = &commit->options;
+
+    return options->decide != NULL ? options->writable(options->ctx)
+                                   : store_writable(commit->store);
+}
+
 enum kist_status commit_lane_add(struct commit_lane *lane,
                                  struct commit_group *group)
 {
     struct commit *commit = lane->commit;
     int64_t queued = gauge_read(&commit->stats.queued_bytes);
-    enum kist_status status = store_writable(commit->store);
+    enum kist_status status = writable(commit);
 
     if (status != KIST_OK)
         return status;
@@ -348,6 +371,13 @@ void commit_lane_flush(struct commit_lane *lane)
 
     if (lane->collected.first == NULL)
         return;
+    if (commit->options.decide != NULL) {
+        struct commit_group *groups = lane->collected.first;
+
+        list_init(&lane->collected);
+        commit->options.decide(commit->options.ctx, groups);
+        return;
+    }
     pthread_mutex_lock(&commit->lock);
     list_move(&commit->queue, &lane->collected);
     pthread_cond_signal(&commit->work);

@@ -140,7 +140,8 @@ struct commit_group {
     /* The commit's own. */
     struct commit_lane *lane;
     uint64_t added_ns;
-    uint64_t work;
+    _Atomic uint64_t work;
+    _Atomic size_t parts; /* Of who else decides: that are not done yet. */
 };
 
 struct commit;
@@ -151,11 +152,25 @@ struct commit_options {
     void *ctx;
     /* key has a new record, durable now: commit thread, no lock. */
     void (*changed)(void *ctx, struct view key);
+
+    /*
+     * Or, where the records are not in a store (storage/redis.h): somebody
+     * else decides. He gets what a lane hands over, linked by next, on the
+     * thread of its loop, and calls commit_return() for each. No edit is
+     * called on a thread of ours then.
+     */
+    void (*decide)(void *ctx, struct commit_group *groups);
+    /* Whether he takes writes now: as store_writable(). Any thread. */
+    enum kist_status (*writable)(void *ctx);
 };
 
+/* store: NULL if options->decide is set. */
 KIST_CHECKED enum kist_status commit_open(struct store *store,
                                           const struct commit_options *options,
                                           struct commit **out_commit);
+
+/* The group's results are set: back to its loop with it. Any thread. */
+void commit_return(struct commit_group *group);
 
 /* Writes what is queued, then ends the thread. Lanes are closed after. */
 void commit_close(struct commit *commit);

@@ -7,6 +7,8 @@ const char *engine_kind_name(enum engine_kind kind)
         return "leveldb";
     case ENGINE_ROCKSDB:
         return "rocksdb";
+    case ENGINE_REDIS:
+        return "redis";
     }
     return "invalid_engine";
 }
@@ -20,9 +22,14 @@ enum kist_status engine_kind_check(enum engine_kind kind,
     case ENGINE_ROCKSDB:
 #ifdef KIST_ROCKSDB
         return KIST_OK;
-#else
-        break;
 #endif
+    case ENGINE_REDIS:
+        break;
+    }
+    if (kind == ENGINE_REDIS) {
+        engine_fault_set(out_fault,
+                         "the engine redis keeps nothing in a directory");
+        return KIST_INVALID;
     }
     engine_fault_set(out_fault,
                      "this kistd was built without the engine %s; install its "
@@ -42,9 +49,9 @@ enum kist_status engine_kind_open(enum engine_kind kind,
     case ENGINE_ROCKSDB:
 #ifdef KIST_ROCKSDB
         return engine_rocksdb_open(options, out_fault, out_engine);
-#else
-        break;
 #endif
+    case ENGINE_REDIS:
+        break;
     }
     return engine_kind_check(kind, out_fault);
 }

@@ -15,6 +15,7 @@
 enum engine_kind {
     ENGINE_LEVELDB,
     ENGINE_ROCKSDB,
+    ENGINE_REDIS, /* No engine of a store: storage/redis.h. */
 };
 
 /* As in FORMAT (storage/data_dir.h) and --engine. */

@@ -182,8 +182,11 @@ enum kist_status scan_run(struct scan *scan, const struct scan_visitor *visitor,
     struct cursor *cursor;
     struct view key;
     bool go_on = true;
-    enum kist_status status = cursor_open(scan->store, CURSOR_RECORDS, &cursor);
+    enum kist_status status;
 
+    if (scan->source != NULL)
+        return scan->source->run(scan->source->ctx, scan, visitor, now_ms);
+    status = cursor_open(scan->store, CURSOR_RECORDS, &cursor);
     if (status != KIST_OK)
         return status;
     seek(scan, cursor);

@@ -23,8 +23,26 @@ struct scan_range {
     bool reverse;
 };
 
+struct scan;
+struct scan_visitor;
+
+/* Records that are not in a store: storage/redis_scan.h. */
+struct scan_source {
+    void *ctx;
+    /* As scan_run(), for some number of steps. */
+    enum kist_status (*run)(void *ctx, struct scan *scan,
+                            const struct scan_visitor *visitor,
+                            uint64_t now_ms);
+};
+
 struct scan {
     struct store *store;
+    const struct scan_source *source; /* Instead of store; or NULL. */
+
+    /* For the source, set by the caller. */
+    size_t expected; /* The visitor will stop after about so many; 0: many. */
+    bool values;     /* Else records come without, but with their size. */
+
     struct blob lower;  /* Next keys are >= lower ... */
     struct blob upper;  /* ... and < upper; empty: no bound. */
     size_t prefix_size; /* Of the range; common prefixes begin behind it. */

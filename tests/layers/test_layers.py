@@ -22,7 +22,7 @@ OWNERS = {  # Regular expressions of paths.
     "xxhash.h": r"storage/|replication/",
     "leveldb/c.h": r"storage/engine_leveldb\w*\.c",
     "rocksdb/c.h": r"storage/engine_rocksdb\w*\.c",
-    "hiredis.h": r"storage/engine_redis\w*\.c",
+    "hiredis/hiredis.h": r"storage/redis_link\.c",
     "curl/curl.h": r"replication/transport\w*\.c|cli/",
     "ini.h": r"service/settings_ini\.c",
     "microhttpd.h": r"api/",

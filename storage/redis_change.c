@@ -1,0 +1,496 @@
+#include "storage/redis_change.h"
+
+#include "base/clock.h"
+#include "base/owner.h"
+#include "storage/redis_decide.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of a long part, so many are read at once: an answer is held in memory. */
+#define READ_AT_ONCE 16
+
+/* In vain, before it makes way for the others. */
+#define EAGER_ATTEMPTS 8
+
+static struct redis_change *of_task(struct redis_task *task)
+{
+    return OWNER(task, struct redis_change, task);
+}
+
+static uint32_t tag_of(const struct redis_change *change)
+{
+    return redis_map_tag(change->by->map, change->task.shard);
+}
+
+static bool is_due(const struct redis_entry *entry)
+{
+    return entry->is_changed && !entry->is_settled;
+}
+
+static size_t count_due(const struct redis_change *change)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < change->entries_count; i++)
+        count += is_due(&change->entries[i]);
+    return count;
+}
+
+/* Reading. */
+
+static size_t names_size(const struct redis_change *change, size_t first,
+                         size_t count)
+{
+    size_t size = 0;
+
+    for (size_t i = first; i < first + count; i++)
+        size += change->entries[i].key.size + REDIS_COMMAND_NAME_SIZE;
+    return size;
+}
+
+/* Entries from at on that are not settled, up to an answer's worth. */
+static void choose(struct redis_change *change)
+{
+    while (change->at < change->entries_count &&
+           change->entries[change->at].is_settled)
+        change->at++;
+    change->reading = 0;
+    while (change->reading < READ_AT_ONCE &&
+           change->at + change->reading < change->entries_count &&
+           !change->entries[change->at + change->reading].is_settled)
+        change->reading++;
+}
+
+static void say_reading(struct redis_change *change,
+                        struct redis_command *command)
+{
+    choose(change);
+    change->task.writes = false;
+    redis_command_begin(command,
+                        names_size(change, change->at, change->reading));
+    redis_command_add(command, change->reading == 1 ? VIEW_LITERAL("GET")
+                                                    : VIEW_LITERAL("MGET"));
+    for (size_t i = 0; i < change->reading; i++)
+        redis_command_add_name(command, tag_of(change), REDIS_NAME_RECORD,
+                               change->entries[change->at + i].key);
+}
+
+static void fail_all(struct redis_change *change, enum kist_status status)
+{
+    for (size_t i = 0; i < change->count; i++)
+        if (!change->entries[change->items[i].entry].is_settled) {
+            change->items[i].write->status = status;
+            if (change->entries[change->items[i].entry].write != NULL)
+                change->items[i].write->version =
+                    change->entries[change->items[i].entry].version;
+        }
+}
+
+static enum redis_heard go_on_writing(struct redis_change *change)
+{
+    if (change->atomic && change->failed < change->count) {
+        change->items[0].group->failed = change->failed;
+        return REDIS_HEARD_ALL;
+    }
+    if (count_due(change) == 0)
+        return REDIS_HEARD_ALL;
+    change->step = REDIS_CHANGE_WRITING;
+    return REDIS_HEARD_PART;
+}
+
+static void read_entry(struct redis_entry *entry,
+                       const struct redis_answer *answer)
+{
+    redis_decide_read(entry, answer->kind == REDIS_ANSWER_TEXT, answer->text);
+}
+
+static enum redis_heard hear_reading(struct redis_change *change,
+                                     const struct redis_answer *answer)
+{
+    struct redis_entry *first = &change->entries[change->at];
+
+    if (change->reading == 1)
+        read_entry(first, answer);
+    else if (answer->kind != REDIS_ANSWER_LIST ||
+             answer->count != change->reading) {
+        fail_all(change, KIST_IO);
+        return REDIS_HEARD_ALL;
+    }
+    for (size_t i = 0; change->reading > 1 && i < change->reading; i++) {
+        struct redis_answer element = redis_answer_at(answer, i);
+
+        read_entry(&first[i], &element);
+    }
+    redis_decide(change, change->at, change->reading);
+    change->at += change->reading;
+    choose(change);
+    return change->reading > 0 ? REDIS_HEARD_PART : go_on_writing(change);
+}
+
+/* Writing. */
+
+static void add_step(struct redis_command *command, struct redis_entry *entry)
+{
+    static const char verbs[] = "pqdkt";
+    const char *verb = strchr(verbs, (int)entry->verb);
+
+    redis_command_add(
+        command, (struct view){entry->condition_bytes, entry->condition_size});
+    redis_command_add(command, (struct view){verb, 1});
+    redis_command_add(command, (struct view){entry->version_bytes, 16});
+    redis_command_add(command, (struct view){entry->created_bytes, 8});
+    redis_command_add_number(command, entry->expiry_ms);
+    redis_command_add(command, blob_view(&entry->record));
+}
+
+/* What was said once and not answered is said again as it was. */
+static bool prepare(struct redis_change *change)
+{
+    bool made = true;
+
+    if (change->reads || change->task.is_unanswered)
+        return true;
+    for (size_t i = 0; i < change->entries_count; i++)
+        if (!change->entries[i].is_settled)
+            made = redis_decide_plainly(change->by, &change->entries[i]) ==
+                       KIST_OK &&
+                   made;
+    return made;
+}
+
+static void say_writing(struct redis_change *change,
+                        struct redis_command *command)
+{
+    bool made = prepare(change);
+    size_t due = count_due(change);
+    size_t numbers = (due + 1) * REDIS_COMMAND_NUMBER_SIZE;
+
+    change->task.writes = true;
+    redis_command_begin(command, names_size(change, 0, change->entries_count) +
+                                     numbers + 2 * REDIS_COMMAND_NAME_SIZE);
+    redis_command_add_script(command);
+    redis_command_add_number(command, due + 2);
+    redis_command_add_name(command, tag_of(change), REDIS_NAME_INDEX,
+                           (struct view){0});
+    redis_command_add_name(command, tag_of(change), REDIS_NAME_FLOOR,
+                           (struct view){0});
+    for (size_t i = 0; i < change->entries_count; i++)
+        if (is_due(&change->entries[i]))
+            redis_command_add_name(command, tag_of(change), REDIS_NAME_RECORD,
+                                   change->entries[i].key);
+    redis_command_add(command,
+                      change->atomic ? VIEW_LITERAL("1") : VIEW_LITERAL("0"));
+    for (size_t i = 0; i < change->entries_count; i++)
+        if (is_due(&change->entries[i]))
+            add_step(command, &change->entries[i]);
+    if (!made)
+        command->failed = true;
+}
+
+static void set_all(struct redis_change *change, struct redis_entry *entry,
+                    enum kist_status status)
+{
+    for (size_t i = 0; i < change->count; i++)
+        if (&change->entries[change->items[i].entry] == entry)
+            change->items[i].write->status = status;
+    entry->is_settled = true;
+}
+
+/* The script decided: the item of a plain entry gets its result. */
+static void settle(struct redis_entry *entry, enum kist_status status,
+                   bool created)
+{
+    struct write *write = entry->write;
+
+    entry->is_settled = true;
+    if (write == NULL)
+        return; /* It was decided here, and now it is so. */
+    write->status = status;
+    write->created = created;
+    write->unchanged = false;
+    write->version = entry->version;
+    write->expiry_ms = entry->expiry_ms;
+}
+
+static struct version version_in(struct view bytes)
+{
+    if (bytes.size != 16)
+        return VERSION_NONE;
+    return (struct version){read_u64(bytes.data), read_u64(bytes.data + 8)};
+}
+
+/*
+ * It did not happen now. If it was said before it may have happened then, and
+ * been replaced: nobody knows.
+ */
+static void hear_refusal(struct redis_change *change, struct redis_entry *entry,
+                         char outcome, struct view rest)
+{
+    if (change->task.is_unanswered) {
+        settle(entry, KIST_UNKNOWN, false);
+        set_all(change, entry, KIST_UNKNOWN);
+    } else if (outcome == REDIS_OUTCOME_STALE && rest.size == 8) {
+        entry->above = read_u64(rest.data);
+    } else if (entry->write == NULL && outcome == REDIS_OUTCOME_MISSING) {
+        settle(entry, KIST_OK, false); /* It came and went within. */
+    } else if (entry->write != NULL) {
+        settle(entry,
+               outcome == REDIS_OUTCOME_MISSING ? KIST_NOT_FOUND
+                                                : KIST_CONFLICT,
+               false);
+        entry->write->version = version_in(rest);
+    }
+}
+
+static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
+                         struct view text)
+{
+    struct view rest = text.size > 0 ? view_from(text, 1) : text;
+    char outcome = '\0';
+
+    if (text.size > 0)
+        outcome = text.data[0];
+    switch (outcome) {
+    case REDIS_OUTCOME_CREATED:
+        settle(entry, KIST_OK, true);
+        break;
+    case REDIS_OUTCOME_REPLACED:
+    case REDIS_OUTCOME_DELETED:
+    case REDIS_OUTCOME_CHECKED:
+        settle(entry, KIST_OK, false);
+        break;
+    case REDIS_OUTCOME_AGAIN:
+        settle(entry, KIST_OK,
+               rest.size == 8 &&
+                   memcmp(rest.data, entry->created_bytes, 8) == 0);
+        break;
+    case REDIS_OUTCOME_CONFLICT:
+    case REDIS_OUTCOME_MISSING:
+    case REDIS_OUTCOME_STALE:
+        hear_refusal(change, entry, outcome, rest);
+        break;
+    default:
+        settle(entry, KIST_IO, false);
+        set_all(change, entry, KIST_IO);
+        break;
+    }
+}
+
+static bool is_refusal(const struct redis_answer *element)
+{
+    char outcome = element->text.size > 0 ? element->text.data[0] : '\0';
+
+    return outcome == REDIS_OUTCOME_CONFLICT ||
+           outcome == REDIS_OUTCOME_MISSING || outcome == REDIS_OUTCOME_STALE;
+}
+
+/* All or none: then the others did not happen either. */
+static bool none_happened(const struct redis_change *change,
+                          const struct redis_answer *answer)
+{
+    for (size_t i = 0; change->atomic && i < answer->count; i++) {
+        struct redis_answer element = redis_answer_at(answer, i);
+
+        if (is_refusal(&element))
+            return true;
+    }
+    return false;
+}
+
+static enum redis_heard try_again(struct redis_change *change)
+{
+    change->attempts++;
+    change->step = change->reads ? REDIS_CHANGE_READING : REDIS_CHANGE_WRITING;
+    change->at = 0;
+    change->failed = change->count;
+    return change->attempts < EAGER_ATTEMPTS ? REDIS_HEARD_PART
+                                             : REDIS_HEARD_LATER;
+}
+
+static enum redis_heard hear_writing(struct redis_change *change,
+                                     const struct redis_answer *answer)
+{
+    bool none = false;
+    size_t at = 0;
+
+    if (answer->kind != REDIS_ANSWER_LIST ||
+        answer->count != count_due(change)) {
+        fail_all(change, KIST_IO);
+        return REDIS_HEARD_ALL;
+    }
+    none = none_happened(change, answer);
+    for (size_t i = 0; i < change->entries_count; i++) {
+        struct redis_entry *entry = &change->entries[i];
+        struct redis_answer element;
+
+        if (!is_due(entry))
+            continue;
+        element = redis_answer_at(answer, at++);
+        if (!none || is_refusal(&element))
+            hear_outcome(change, entry, element.text);
+    }
+    if (none && change->task.is_unanswered)
+        fail_all(change, KIST_UNKNOWN);
+    else if (none)
+        return try_again(change);
+    else
+        for (size_t i = 0; i < change->entries_count; i++)
+            if (!change->entries[i].is_settled)
+                return try_again(change);
+    return REDIS_HEARD_ALL;
+}
+
+/* The task. */
+
+static void say(struct redis_task *task, struct redis_command *command)
+{
+    struct redis_change *change = of_task(task);
+
+    if (change->step == REDIS_CHANGE_READING)
+        say_reading(change, command);
+    else
+        say_writing(change, command);
+}
+
+static enum redis_heard hear(struct redis_task *task,
+                             const struct redis_answer *answer)
+{
+    struct redis_change *change = of_task(task);
+
+    return change->step == REDIS_CHANGE_READING ? hear_reading(change, answer)
+                                                : hear_writing(change, answer);
+}
+
+/* What was told to be done is not, as far as anybody knows. */
+static void fail(struct redis_change *change, enum kist_status status)
+{
+    bool doubts_all = change->atomic || status == KIST_UNKNOWN;
+
+    for (size_t i = 0; i < change->count; i++) {
+        struct write *write = change->items[i].write;
+        struct redis_entry *entry = &change->entries[change->items[i].entry];
+
+        if (doubts_all && entry->is_changed && write->status == KIST_OK &&
+            !write->unchanged)
+            entry->is_settled = false;
+    }
+    fail_all(change, status);
+}
+
+static void done(struct redis_task *task, enum kist_status status)
+{
+    struct redis_change *change = of_task(task);
+    const struct redis_changes *by = change->by;
+
+    if (status != KIST_OK)
+        fail(change, status);
+    if (change->is_part)
+        redis_change_return(by, change->items[0].group);
+    else
+        for (size_t i = 0; i < change->count; i++)
+            redis_change_return(by, change->items[i].group);
+    redis_change_free(change);
+}
+
+void redis_change_return(const struct redis_changes *by,
+                         struct commit_group *group)
+{
+    if (atomic_fetch_sub(&group->parts, 1) > 1)
+        return;
+    group->synced = atomic_load(by->is_durable) ? ENGINE_SYNC : ENGINE_ASYNC;
+    commit_return(group);
+}
+
+struct redis_change *redis_change_new(const struct redis_changes *by,
+                                      struct view key, bool reads)
+{
+    struct redis_change *change = malloc(sizeof(*change));
+
+    if (change == NULL)
+        return NULL;
+    /* Not all of it: one_entry is large, and set when it is used. */
+    memset(change, 0, offsetof(struct redis_change, one_item));
+    change->by = by;
+    change->reads = reads;
+    change->step = reads ? REDIS_CHANGE_READING : REDIS_CHANGE_WRITING;
+    change->task.shard = redis_slot_shard(key);
+    change->task.deadline_ns =
+        clock_mono_ns() + by->timeout_ms * UINT64_C(1000000);
+    change->task.say = say;
+    change->task.hear = hear;
+    change->task.done = done;
+    change->items = &change->one_item;
+    change->items_capacity = 1;
+    change->entries = &change->one_entry;
+    change->entries_capacity = 1;
+    return change;
+}
+
+void redis_change_free(struct redis_change *change)
+{
+    if (change == NULL)
+        return;
+    for (size_t i = 0; i < change->entries_count; i++)
+        blob_free(&change->entries[i].record);
+    if (change->entries != &change->one_entry)
+        free(change->entries);
+    if (change->items != &change->one_item)
+        free(change->items);
+    free(change);
+}
+
+/* Room for one more in *array, which is at own while it has one. */
+static bool grow(void **array, const void *own, size_t count, size_t *capacity,
+                 size_t size)
+{
+    size_t larger = *capacity * 2 + 8;
+    void *memory;
+
+    if (count < *capacity)
+        return true;
+    memory = reallocarray(*array == own ? NULL : *array, larger, size);
+    if (memory == NULL)
+        return false;
+    if (*array == own)
+        memcpy(memory, own, count * size);
+    *array = memory;
+    *capacity = larger;
+    return true;
+}
+
+enum kist_status redis_change_add_entry(struct redis_change *change,
+                                        struct view key, size_t *out_entry)
+{
+    void *entries = change->entries;
+    struct redis_entry *entry;
+
+    if (!grow(&entries, &change->one_entry, change->entries_count,
+              &change->entries_capacity, sizeof(*change->entries)))
+        return KIST_NO_MEMORY;
+    change->entries = entries;
+    entry = &change->entries[change->entries_count];
+    memset(entry, 0, offsetof(struct redis_entry, condition_size));
+    entry->key = key;
+    *out_entry = change->entries_count++;
+    return KIST_OK;
+}
+
+enum kist_status redis_change_add_item(struct redis_change *change,
+                                       struct commit_group *group,
+                                       struct write *write, size_t entry)
+{
+    void *items = change->items;
+
+    if (!grow(&items, &change->one_item, change->count, &change->items_capacity,
+              sizeof(*change->items)))
+        return KIST_NO_MEMORY;
+    change->items = items;
+    change->items[change->count++] =
+        (struct redis_item){.write = write, .group = group, .entry = entry};
+    if (!change->reads)
+        change->entries[entry].write = write;
+    change->failed = change->count;
+    return KIST_OK;
+}

@@ -1,0 +1,59 @@
+/*
+ * redis_script - the one script by which kist changes anything in Redis.
+ *
+ * A shard (storage/redis_slot.h) with the tag 7 is these keys of Redis:
+ *
+ *   kist{7}:KEY     8 bytes: when KEY came to have a value, in ms; then the
+ *                   record, verbatim (storage/record.h). Redis expires it.
+ *   kist{7}#index   a sorted set of the KEYs, all with score 0
+ *   kist{7}#floor   the highest version (16 bytes) that may be gone without a
+ *                   trace: of a deletion, or of a record that expires
+ *
+ * A new version must be above that of the record it replaces, or above the
+ * floor where there is none. So no version of a key is ever given twice,
+ * whichever kistd gives it and however its clock goes. A write that comes a
+ * second time, as its first answer was lost, is recognised by its version and
+ * changes nothing.
+ *
+ *   KEYS  index, floor, a key for each step
+ *   ARGV  "1": all steps or none; "0": each for itself. Then for each step:
+ *         condition  a byte of enum condition_kind, then its versions
+ *         verb       one of enum redis_verb
+ *         version    16 bytes
+ *         created    8 bytes
+ *         expiry     ms since 1970, "0": none
+ *         record
+ *
+ * The answer is a list, a text for each step: one of enum redis_outcome, then
+ * as noted there. With "1" and an outcome that is none of the first five,
+ * nothing was changed. tests/redis has an account of every outcome.
+ */
+#ifndef KIST_STORAGE_REDIS_SCRIPT_H
+#define KIST_STORAGE_REDIS_SCRIPT_H
+
+#include "base/bytes.h"
+
+enum redis_verb {
+    REDIS_VERB_PUT = 'p',
+    REDIS_VERB_PUT_ANEW = 'q', /* Created now, whatever was there. */
+    REDIS_VERB_DELETE = 'd',
+    REDIS_VERB_CHECK = 'k', /* The condition holds, nothing else. */
+    REDIS_VERB_TIDY = 't',  /* Out of the index, if it has expired. */
+};
+
+enum redis_outcome {
+    REDIS_OUTCOME_CREATED = 'n',
+    REDIS_OUTCOME_REPLACED = 'o',
+    REDIS_OUTCOME_DELETED = 'd',
+    REDIS_OUTCOME_AGAIN = 'a', /* Done before; created (8), or nothing. */
+    REDIS_OUTCOME_CHECKED = 'k',
+    REDIS_OUTCOME_CONFLICT = 'c', /* The current version (16), or nothing. */
+    REDIS_OUTCOME_MISSING = 'm',  /* Nothing to delete. */
+    REDIS_OUTCOME_STALE = 's',    /* The time (8) that is to be surpassed. */
+};
+
+#define REDIS_SCRIPT_STEP_ARGUMENTS 6
+
+struct view redis_script_text(void);
+
+#endif
