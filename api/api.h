@@ -22,6 +22,8 @@ struct cluster;
 struct cluster_loop;
 struct commit;
 struct commit_lane;
+struct hlc;
+struct scan_source;
 struct seat;
 struct waiters;
 struct waiters_room;
@@ -34,12 +36,21 @@ struct quorum_defaults {
     uint64_t hedge_ms; /* So long without an answer: one more owner is asked. */
 };
 
+/* Records in a Redis that others use, too: they are read through the commit. */
+struct api_redis {
+    const struct scan_source *scans;
+    void *ctx;
+    bool (*is_durable)(void *ctx); /* A write is synced before its answer. */
+};
+
 struct api {
     /* Set before the server opens, then read-only. All kept. */
     const struct settings *settings;
     struct log *log;
     struct metrics *metrics; /* HTTP adds its series and seals it. Or NULL. */
-    struct store *store;
+    struct store *store;     /* NULL: redis. */
+    const struct api_redis *redis; /* NULL: store. */
+    struct hlc *clock;             /* Of one of them. */
     struct commit *commit;
     struct waiters *waiters;
     struct backup_stats *backups;  /* service/backup_metrics.h */

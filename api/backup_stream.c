@@ -142,6 +142,13 @@ void backup_stream_reply(struct request *request)
     struct backup_stream *backup = calloc(1, sizeof(*backup));
     enum kist_status status = KIST_OK;
 
+    if (request->api->redis != NULL) {
+        free(backup);
+        reply_problem(request, PROBLEM_UNPROCESSABLE,
+                      "This kistd keeps nothing itself: back up its Redis "
+                      "(BGSAVE, or a copy of its append-only file).");
+        return;
+    }
     if (backup == NULL) {
         refuse(request, KIST_NO_MEMORY);
         return;

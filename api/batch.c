@@ -215,6 +215,13 @@ static void group_done(struct commit_group *group)
         reply_failed(batch, group->failed);
         return;
     }
+    if (group->atomic && group->writes[0].status == KIST_INVALID) {
+        reply_problem(batch->request, PROBLEM_UNPROCESSABLE,
+                      "The keys of the batch lie in several slots of Redis, "
+                      "which only does one slot at once. Give them a common "
+                      "part in braces, such as {user7}, which chooses it.");
+        return;
+    }
     if (group->atomic && group->writes[0].status != KIST_OK) {
         reply_status(batch->request, group->writes[0].status,
                      "The batch was not written");
@@ -414,7 +421,7 @@ static void body_read(struct loop_work *work)
     }
     for (size_t i = 0; i < batch->operations.count; i++)
         reads = reads && batch_operation_is_read(&batch->operations.list[i]);
-    if (reads)
+    if (reads && batch->request->api->redis == NULL)
         start_reading(batch);
     else
         start_writing(batch);

@@ -286,8 +286,12 @@ enum kist_status edit_apply(struct write *write, const struct record *current,
                             struct record *next)
 {
     struct edit *edit = write->ctx;
-    enum kist_status status = change(edit, current, next);
+    enum kist_status status;
 
+    /* Others may have come first: then it is tried again. */
+    blob_clear(&edit->result);
+    edit->refused = false;
+    status = change(edit, current, next);
     if (edit->kind == EDIT_READ) {
         write->unchanged = true; /* Absent or not: a read fails no group. */
         return status == KIST_NOT_FOUND ? KIST_OK : status;

@@ -362,7 +362,8 @@ static void reply_gathered(struct request *request, enum kist_status status,
         item_free(item); /* Both were read once before: this cannot be. */
         return;
     }
-    copies_read_receipt(request, &copies, answers);
+    if (request->api_loop->seat != NULL)
+        copies_read_receipt(request, &copies, answers);
     reply_read(request, status, item, &condition);
 }
 
@@ -416,14 +417,18 @@ static bool waits(struct request *request, enum kist_status status,
     return true;
 }
 
-/* Changes of a key are seen where it is kept: elsewhere nobody can wait. */
+/*
+ * Changes of a key are seen where it is kept: elsewhere, and where it is in
+ * Redis, nobody can wait.
+ */
 static void gathered(struct request *request, enum kist_status status,
                      struct item *item, unsigned answers)
 {
     struct condition condition;
     bool is_living = status == KIST_OK && !is_dead(&item->record);
 
-    if (copies_are_here(request, request->api_loop->seat->ring->copies) &&
+    if (request->api_loop->seat != NULL &&
+        copies_are_here(request, request->api_loop->seat->ring->copies) &&
         (status == KIST_OK || status == KIST_NOT_FOUND) &&
         preconditions_condition(request, &condition) &&
         waits(request, is_living ? KIST_OK : KIST_NOT_FOUND, item, &condition))

@@ -1,6 +1,7 @@
 #include "api/get_quorum.h"
 
 #include "api/api.h"
+#include "api/get_redis.h"
 #include "api/preconditions.h"
 #include "api/reply.h"
 #include "base/owner.h"
@@ -21,7 +22,7 @@ struct get_quorum {
 bool get_quorum_is_here(struct request *request, const struct copies *copies)
 {
     if (request->api_loop->seat == NULL)
-        return true;
+        return request->api->redis == NULL;
     return copies->r == 1 && request->headers[HEADER_KIST_AFTER].data == NULL &&
            copies_are_here(request, copies->n);
 }
@@ -100,6 +101,10 @@ void get_quorum_start(struct request *request, const struct copies *copies,
     struct copies asked = *copies;
     enum kist_status status = KIST_NO_MEMORY;
 
+    if (request->api->redis != NULL) {
+        get_redis_start(request, done);
+        return;
+    }
     if (request->headers[HEADER_KIST_AFTER].data != NULL &&
         !copies_after(request, &asked))
         return;

@@ -1,6 +1,6 @@
 /*
- * get_quorum - in a cluster, the record of a request's key as r of its owners
- * have it.
+ * get_quorum - the record of a request's key where it is not this node's own:
+ * in a cluster, as r of its owners have it; or from Redis.
  *
  * Threads: the request's loop.
  */
@@ -12,7 +12,7 @@
 
 /*
  * With r=1 at an owner, and no Kist-After, its own store is the answer. (On one
- * node always.)
+ * node with a store always.)
  */
 KIST_CHECKED bool get_quorum_is_here(struct request *request,
                                      const struct copies *copies);

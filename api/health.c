@@ -30,13 +30,17 @@ static bool all_hold(const struct api *api)
     return true;
 }
 
-/* One check as {"name":..,"ok":..,"why":..}. False: no memory. */
+/*
+ * One check as {"name":..,"ok":..}, with "why" it does not hold, or a "note".
+ * False: no memory.
+ */
 static bool add_check(json_t *checks, const char *name, bool holds,
                       const char *why)
 {
     json_t *check = json_pack("{s:s, s:b}", "name", name, "ok", holds);
 
-    if (!holds && json_object_set_new(check, "why", json_string(why)) != 0) {
+    if (why != NULL && json_object_set_new(check, holds ? "note" : "why",
+                                           json_string(why)) != 0) {
         json_decref(check);
         return false;
     }
@@ -46,16 +50,19 @@ static bool add_check(json_t *checks, const char *name, bool holds,
 static bool add_checks(const struct api *api, json_t *checks, bool *out_ready)
 {
     bool stopping = is_stopping(api);
-    bool added =
-        add_check(checks, "serving", !stopping, "the node is stopping");
+    bool added = add_check(checks, "serving", !stopping,
+                           stopping ? "the node is stopping" : NULL);
 
     *out_ready = !stopping;
     for (size_t i = 0; added && i < api->checks_count; i++) {
         const char *why = "";
-        bool holds = api->checks[i].holds(api->checks[i].ctx, &why);
+        const struct health_check *check = &api->checks[i];
+        bool holds = check->holds(check->ctx, &why);
 
+        if (holds)
+            why = check->note != NULL ? check->note(check->ctx) : NULL;
         *out_ready = *out_ready && holds;
-        added = add_check(checks, api->checks[i].name, holds, why);
+        added = add_check(checks, check->name, holds, why);
     }
     return added;
 }

@@ -20,6 +20,8 @@ struct health_check {
      * false, is a literal that says what is wrong.
      */
     bool (*holds)(void *ctx, const char **out_why);
+    /* Or NULL. What is worth knowing while it holds; a literal. */
+    const char *(*note)(void *ctx);
 };
 
 void health_livez(struct request *request);

@@ -86,6 +86,8 @@ static void on_done(struct commit_group *group)
         key_write->applied(key_write);
         return;
     }
+    if (status == KIST_UNKNOWN && !version_is_none(key_write->write.version))
+        entity_version_headers(key_write->request, key_write->write.version);
     reply_failed(key_write, status);
 }
 

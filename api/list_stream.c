@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define PIECE_BYTES (64u << 10)
-/* In a cluster: what is left of a slice is fetched again with the next. */
+/* Elsewhere: what is left of a slice is fetched again with the next. */
 #define PIECE_BYTES_GATHERED (1u << 20)
 #define SLICE_STEPS          10000
 
@@ -184,6 +184,9 @@ void list_stream_reply(struct request *request)
         free_stream(&list->stream);
         return;
     }
+    list->job.scan.values = list->values;
+    if (request->api->redis != NULL)
+        list->piece_bytes = PIECE_BYTES_GATHERED;
     if (request->api_loop->seat != NULL)
         status = start_early(request, list);
     if (status != KIST_OK) {

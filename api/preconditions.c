@@ -22,9 +22,9 @@ static bool observe(struct request *request, struct version seen)
 {
     struct seat *seat = request->api_loop->seat;
 
-    return seat != NULL ? timekeeper_observe(&seat->clock, seen)
-                        : hlc_observe(store_clock(request->api->store), seen,
-                                      clock_wall_ms());
+    return seat != NULL
+               ? timekeeper_observe(&seat->clock, seen)
+               : hlc_observe(request->api->clock, seen, clock_wall_ms());
 }
 
 /* A version in a header: known form, and not from the far future. */
@@ -128,6 +128,24 @@ bool preconditions_condition(struct request *request,
     return true;
 }
 
+/* A write gets what that Redis was configured for, and no less is asked. */
+static bool redis_syncs(struct request *request, enum engine_sync *out_sync)
+{
+    const struct api_redis *redis = request->api->redis;
+    bool is_asked = request_has(request, PARAMETER_DURABILITY);
+
+    if (redis == NULL || *out_sync == ENGINE_ASYNC)
+        return true;
+    if (!redis->is_durable(redis->ctx))
+        *out_sync = ENGINE_ASYNC;
+    if (!is_asked || *out_sync == ENGINE_SYNC)
+        return true;
+    reply_problem(request, PROBLEM_UNPROCESSABLE,
+                  "durability=sync is more than this Redis does: it would take "
+                  "appendonly yes and appendfsync always there.");
+    return false;
+}
+
 bool preconditions_sync(struct request *request, enum engine_sync *out_sync)
 {
     struct view value = request->parameters[PARAMETER_DURABILITY];
@@ -143,7 +161,7 @@ bool preconditions_sync(struct request *request, enum engine_sync *out_sync)
                       "durability takes sync or async.");
         return false;
     }
-    return true;
+    return redis_syncs(request, out_sync);
 }
 
 static bool expires_header(struct request *request, uint64_t now_ms,

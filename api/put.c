@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "storage/store.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Prefer: return=representation */
@@ -114,6 +115,21 @@ static bool may_hold(struct request *request, const struct condition *condition)
     return holds;
 }
 
+/* Large values lie in files, and files are not kept in Redis. */
+static bool may_be_large(struct request *request)
+{
+    uint64_t limit = request->api->settings->inline_bytes;
+
+    if (request->api->redis == NULL)
+        return true;
+    reply_member_number(request, "limit", limit);
+    reply_problem(request, PROBLEM_BODY_TOO_LARGE,
+                  "In Redis a value has at most %" PRIu64
+                  " bytes (--inline-bytes).",
+                  limit);
+    return false;
+}
+
 bool put_admit(struct request *request)
 {
     struct condition condition;
@@ -130,7 +146,8 @@ bool put_admit(struct request *request)
     digest_check_free(check);
     if (!preconditions_hold(request) || !preconditions_sync(request, &sync) ||
         !preconditions_condition(request, &condition) ||
-        !preconditions_expiry(request, clock_wall_ms(), &expiry_ms))
+        !preconditions_expiry(request, clock_wall_ms(), &expiry_ms) ||
+        !may_be_large(request))
         return false;
     status = store_writable(request->api->store);
     if (status != KIST_OK) {

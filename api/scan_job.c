@@ -66,6 +66,8 @@ static void gathered(struct scan_gather *gather, enum kist_status status)
 static enum kist_status start(struct scan_job *job)
 {
     if (job->request->api_loop->seat == NULL) {
+        job->scan.expected = job->gather.limit;
+        job->scan.values = job->gather.values;
         job->work = (struct loop_work){.run = run_slice, .done = slice_done};
         return loop_work(job->request->loop, &job->work);
     }
@@ -190,6 +192,8 @@ bool scan_job_init(struct scan_job *job, struct request *request,
         reply_status(request, status, "The keys were not listed");
         return false;
     }
+    if (request->api->redis != NULL)
+        job->scan.source = request->api->redis->scans;
     return resume(job);
 }
 

@@ -57,12 +57,19 @@ static void feed_watchdog(void *ctx)
     loop_timer_set(maintenance->watchdog_timer, notify->watchdog_ms);
 }
 
+/* Without a store there is nothing to sweep. */
+static bool rests(const struct maintenance *maintenance)
+{
+    return maintenance->parts.store == NULL ||
+           (sweep_idle(maintenance->sweep) &&
+            large_care_idle(maintenance->large_care));
+}
+
 static void finish_stop(void *ctx)
 {
     struct maintenance *maintenance = ctx;
 
-    if (maintenance->checking || !sweep_idle(maintenance->sweep) ||
-        !large_care_idle(maintenance->large_care) ||
+    if (maintenance->checking || !rests(maintenance) ||
         !maintenance->parts.rests(maintenance->parts.ctx) ||
         !commit_lane_idle(maintenance->parts.lane))
         loop_timer_set(maintenance->stop_timer, STOP_POLL_MS);
@@ -84,7 +91,8 @@ static enum kist_status open_timers(struct maintenance *maintenance)
                                  &maintenance->watchdog_timer);
     if (status != KIST_OK)
         return status;
-    loop_timer_set(maintenance->check_timer, CHECK_INTERVAL_MS);
+    if (maintenance->parts.store != NULL)
+        loop_timer_set(maintenance->check_timer, CHECK_INTERVAL_MS);
     if (maintenance->watchdog_timer != NULL)
         loop_timer_set(maintenance->watchdog_timer, 0);
     return KIST_OK;
@@ -103,6 +111,18 @@ static enum kist_status open_large_care(struct maintenance *maintenance)
     return large_care_open(&care, &maintenance->large_care);
 }
 
+static enum kist_status open_care(struct maintenance *maintenance)
+{
+    const struct maintenance_parts *parts = &maintenance->parts;
+    enum kist_status status = sweep_open(
+        parts->store, parts->loop, parts->lane, parts->settings->durability,
+        parts->settings->sweep_rate, &maintenance->sweep);
+
+    if (status == KIST_OK)
+        status = open_large_care(maintenance);
+    return status;
+}
+
 enum kist_status maintenance_open(const struct maintenance_parts *parts,
                                   struct maintenance **out_maintenance)
 {
@@ -112,11 +132,7 @@ enum kist_status maintenance_open(const struct maintenance_parts *parts,
     if (maintenance == NULL)
         return KIST_NO_MEMORY;
     maintenance->parts = *parts;
-    status = sweep_open(parts->store, parts->loop, parts->lane,
-                        parts->settings->durability,
-                        parts->settings->sweep_rate, &maintenance->sweep);
-    if (status == KIST_OK)
-        status = open_large_care(maintenance);
+    status = parts->store == NULL ? KIST_OK : open_care(maintenance);
     if (status == KIST_OK)
         status = open_timers(maintenance);
     if (status == KIST_OK)
@@ -129,8 +145,10 @@ enum kist_status maintenance_open(const struct maintenance_parts *parts,
 void maintenance_stop(struct maintenance *maintenance)
 {
     maintenance->stopping = true;
-    sweep_stop(maintenance->sweep);
-    large_care_stop(maintenance->large_care);
+    if (maintenance->parts.store != NULL) {
+        sweep_stop(maintenance->sweep);
+        large_care_stop(maintenance->large_care);
+    }
     loop_timer_stop(maintenance->check_timer);
     finish_stop(maintenance);
 }

@@ -19,7 +19,7 @@ struct maintenance;
 struct maintenance_parts {
     struct loop *loop;        /* All kept. */
     struct commit_lane *lane; /* The loop's. */
-    struct store *store;
+    struct store *store;      /* NULL: the records are not in one. */
     const struct settings *settings;
     const struct notify *notify;
     struct log *log;
@@ -41,7 +41,7 @@ void maintenance_stop(struct maintenance *maintenance);
 /* The loop never ran, or has stopped. NULL is ok. */
 void maintenance_close(struct maintenance *maintenance);
 
-/* For their counters. */
+/* For their counters; NULL without a store. */
 struct sweep *maintenance_sweep(struct maintenance *maintenance);
 struct large_care *maintenance_large_care(struct maintenance *maintenance);
 

@@ -14,6 +14,7 @@
 #include "service/metrics.h"
 #include "service/process.h"
 #include "service/readiness.h"
+#include "service/redis_start.h"
 #include "service/reload.h"
 #include "service/signals.h"
 #include "service/storage_metrics.h"
@@ -46,7 +47,9 @@ struct node {
     uint64_t stopped_ns; /* When it was first told to stop. */
     bool insisted;       /* Told again later: wait for no request. */
 
-    struct store *store;
+    struct store *store; /* NULL: redis_start has the records. */
+    struct redis_start redis_start;
+    struct api_redis api_redis;
     struct commit *commit;
     struct cluster_start cluster_start;
     struct cluster *cluster; /* NULL: a node alone. */
@@ -59,6 +62,7 @@ struct node {
     struct cluster_metrics cluster_metrics;
     struct backup_stats backup_stats;
     struct health_check checks[5];
+    size_t checks_count;
     struct api api;
     struct server *server;
 };
@@ -129,6 +133,15 @@ static void key_changed(void *ctx, struct view key)
     waiters_changed(node->waiters, key);
 }
 
+static enum kist_status open_storage(struct node *node)
+{
+    if (!redis_start_is_wanted(node->settings))
+        return storage_start(node->settings, node->log, &node->store);
+    node->redis_start =
+        (struct redis_start){.settings = node->settings, .log = node->log};
+    return redis_start_open(&node->redis_start);
+}
+
 static enum kist_status open_commit(struct node *node)
 {
     struct commit_options options = {
@@ -139,6 +152,8 @@ static enum kist_status open_commit(struct node *node)
     enum kist_status status =
         waiters_open(node->settings->max_waiters, &node->waiters);
 
+    if (node->store == NULL)
+        redis_start_lead_commit(&node->redis_start, &options);
     if (status == KIST_OK)
         status = commit_open(node->store, &options, &node->commit);
     return status;
@@ -247,31 +262,63 @@ static struct quorum_defaults quorum_of(const struct settings *settings)
     };
 }
 
-static void fill_api(struct node *node)
+static void add_check(struct node *node, struct health_check check)
+{
+    node->checks[node->checks_count++] = check;
+}
+
+static void add_checks(struct node *node)
 {
     struct readiness *readiness = &node->readiness;
+    const struct health_check checks[] = {
+        {"engine", readiness, readiness_engine, NULL},
+        {"disk", readiness, readiness_disk, NULL},
+        {"commit_queue", readiness, readiness_commit_queue, NULL},
+        {"clock", readiness, readiness_clock, NULL},
+        {"cluster", node->cluster, cluster_start_is_ready, NULL},
+    };
+    const struct health_check redis = {"redis", &node->redis_start,
+                                       redis_start_is_ready, redis_start_note};
 
     *readiness = (struct readiness){node->store, node->commit, node->settings};
-    node->checks[0] =
-        (struct health_check){"engine", readiness, readiness_engine};
-    node->checks[1] = (struct health_check){"disk", readiness, readiness_disk};
-    node->checks[2] = (struct health_check){"commit_queue", readiness,
-                                            readiness_commit_queue};
-    node->checks[3] =
-        (struct health_check){"clock", readiness, readiness_clock};
-    node->checks[4] =
-        (struct health_check){"cluster", node->cluster, cluster_start_is_ready};
+    for (size_t i = 0; node->store != NULL && i < 4; i++)
+        add_check(node, checks[i]);
+    if (node->cluster != NULL)
+        add_check(node, checks[4]);
+    if (node->store == NULL) {
+        add_check(node, redis);
+        add_check(node, checks[2]);
+    }
+}
+
+/* Where the records are. */
+static void add_records(struct node *node)
+{
+    node->api.store = node->store;
+    if (node->store != NULL) {
+        node->api.clock = store_clock(node->store);
+        return;
+    }
+    node->api_redis = (struct api_redis){
+        .scans = redis_start_scans(&node->redis_start),
+        .ctx = &node->redis_start,
+        .is_durable = redis_start_is_durable,
+    };
+    node->api.redis = &node->api_redis;
+    node->api.clock = redis_start_clock(&node->redis_start);
+}
+
+static void fill_api(struct node *node)
+{
     node->api = (struct api){
         .settings = node->settings,
         .log = node->log,
         .metrics = node->metrics,
-        .store = node->store,
         .commit = node->commit,
         .waiters = node->waiters,
         .backups = &node->backup_stats,
         .loops = count_loops(node->settings),
         .checks = node->checks,
-        .checks_count = node->cluster != NULL ? 5 : 4,
         .quorum = quorum_of(node->settings),
         .cluster = node->cluster,
         .loop_begin = http_loop_begin,
@@ -279,6 +326,9 @@ static void fill_api(struct node *node)
         .loop_end = http_loop_end,
         .loop_rests = http_loop_rests,
     };
+    add_records(node);
+    add_checks(node);
+    node->api.checks_count = node->checks_count;
 }
 
 /* In a cluster, the main loop is its home. */
@@ -308,11 +358,15 @@ static enum kist_status open_metrics(struct node *node)
     process_init(&node->process, node->metrics, version_text());
     storage_metrics_init(&node->storage_metrics, node->metrics, node->store,
                          node->commit, node->settings->commit_queue_bytes);
-    storage_metrics_add_sweep(node->metrics,
-                              maintenance_sweep(node->maintenance));
-    large_metrics_init(node->metrics, store_large(node->store),
-                       maintenance_large_care(node->maintenance));
-    backup_metrics_init(node->metrics, &node->backup_stats);
+    if (node->store == NULL) {
+        redis_start_metrics(&node->redis_start, node->metrics);
+    } else {
+        storage_metrics_add_sweep(node->metrics,
+                                  maintenance_sweep(node->maintenance));
+        large_metrics_init(node->metrics, store_large(node->store),
+                           maintenance_large_care(node->maintenance));
+        backup_metrics_init(node->metrics, &node->backup_stats);
+    }
     metrics_gauge(node->metrics, "kist_waiting_requests",
                   "Requests that wait for a key to change.", NULL,
                   waiters_count(node->waiters));
@@ -376,7 +430,7 @@ static enum kist_status open_parts(struct node *node)
         settings_are_of_cluster(node->settings) && transport_begin_process();
     status = open_loop(node);
     if (status == KIST_OK)
-        status = storage_start(node->settings, node->log, &node->store);
+        status = open_storage(node);
     if (status == KIST_OK)
         status = open_commit(node);
     if (status == KIST_OK)
@@ -461,6 +515,7 @@ void node_close(struct node *node)
     metrics_close(node->metrics);
     waiters_close(node->waiters);
     store_close(node->store);
+    redis_start_close(&node->redis_start);
     if (node->has_transport)
         transport_end_process();
     free(node);

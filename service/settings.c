@@ -7,6 +7,7 @@
 
 #include "service/settings_ini.h"
 #include "service/settings_peers.h"
+#include "service/settings_redis.h"
 #include "service/settings_refusal.h"
 #include "service/settings_table.h"
 #include "service/settings_value.h"
@@ -407,8 +408,12 @@ static enum kist_status gather(struct parse *parse)
     if (status == KIST_OK)
         status = apply_all(parse, parse->flags, SETTINGS_FLAG);
     if (status == KIST_OK)
+        settings_redis_adjust(&parse->settings);
+    if (status == KIST_OK)
         status = check_pairs(parse);
-    if (status == KIST_OK && !settings_peers_fit(&parse->settings, parse->why))
+    if (status == KIST_OK &&
+        (!settings_peers_fit(&parse->settings, parse->why) ||
+         !settings_redis_fit(&parse->settings, parse->why)))
         status = refused(parse);
     return status;
 }

@@ -27,6 +27,7 @@
 #include "service/log.h"
 #include "storage/engine.h"
 #include "storage/engine_kind.h"
+#include "storage/redis_address.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ enum {
     SETTINGS_NAME_SIZE = 64,
     SETTINGS_PEERS = 100,
     SETTINGS_PEER_ADDRESS_SIZE = 256,
+    SETTINGS_REDIS_NODES = 32,
 };
 
 enum settings_source {
@@ -78,6 +80,11 @@ struct settings_peer {
 
 struct settings_peers {
     struct settings_peer peers[SETTINGS_PEERS];
+    size_t count;
+};
+
+struct settings_redis_nodes {
+    struct redis_address nodes[SETTINGS_REDIS_NODES];
     size_t count;
 };
 
@@ -149,6 +156,14 @@ struct settings {
     uint64_t deletion_grace_ms;
     uint64_t peer_queue_bytes; /* Of each peer. */
     uint64_t clock_offset_ms;
+
+    /* Redis. */
+    struct settings_redis_nodes redis_nodes;
+    char redis_user[SETTINGS_NAME_SIZE];          /* Empty: the default one. */
+    char redis_password_file[SETTINGS_PATH_SIZE]; /* Empty: no password. */
+    uint64_t redis_connections;                   /* To each node. */
+    uint64_t redis_timeout_ms;
+    uint64_t redis_wait; /* Replicas; 0: none. */
 
     /* By row of the table; for --check-config and refusals. */
     struct settings_origin origins[SETTINGS_MAX];

@@ -68,6 +68,7 @@ static const char *placeholder(enum setting_type type)
     case SETTING_PEERS:
         return " NAME=ADDRESS,...";
     case SETTING_HOSTS:
+    case SETTING_NODES:
         return " ADDRESS,...";
     }
     return "";

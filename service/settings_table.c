@@ -161,7 +161,9 @@ static const struct setting rows[] = {
      .description =
          "A value that is put and is larger than this gets a file of its own "
          "beside the engine, written as it arrives and served from there. It "
-         "counts for values that are written from then on."},
+         "counts for values that are written from then on. With the engine "
+         "`redis` there are no files: it is the largest value, and its default "
+         "is 16MiB."},
     {.name = "max-batch-bytes",
      .type = SETTING_BYTES,
      FIELD(max_batch_bytes),
@@ -234,11 +236,13 @@ static const struct setting rows[] = {
      .type = SETTING_CHOICE,
      FIELD(engine),
      .fallback = "leveldb",
-     .choices = {"leveldb", "rocksdb"},
+     .choices = {"leveldb", "rocksdb", "redis"},
      .description =
          "What keeps the data. A data directory remembers its engine and is "
          "refused with another one. `rocksdb` is for data far beyond memory; "
-         "a kistd that was built without it refuses to start."},
+         "a kistd that was built without it refuses to start. `redis` keeps "
+         "everything in the Redis or Redis Cluster of `redis-nodes`, and "
+         "nothing in the data directory: any number of kistd may share it."},
     {.name = "durability",
      .type = SETTING_CHOICE,
      FIELD(durability),
@@ -488,6 +492,57 @@ static const struct setting rows[] = {
      .description =
          "How far this node's wall clock may be from the median of the "
          "members' before it takes no writes."},
+
+    /* Redis. */
+    {.name = "redis-nodes",
+     .type = SETTING_NODES,
+     FIELD(redis_nodes),
+     .fallback = "none",
+     .description =
+         "With the engine `redis`: one Redis, by host and port or the path of "
+         "its UNIX socket, or some nodes of a Redis Cluster, which tell of the "
+         "others. Which one it is is found out. There is no TLS: use a tunnel "
+         "where the network is not trusted."},
+    {.name = "redis-user",
+     .type = SETTING_NAME,
+     FIELD(redis_user),
+     .fallback = "none",
+     .description = "The ACL user to log in as; by default the default user."},
+    {.name = "redis-password-file",
+     .type = SETTING_PATH,
+     FIELD(redis_password_file),
+     .fallback = "none",
+     .description =
+         "A file with the password, one line. Without it there is no login."},
+    {.name = "redis-connections",
+     .type = SETTING_COUNT,
+     FIELD(redis_connections),
+     .fallback = "1",
+     RANGE(1, 16),
+     .unit = "connections",
+     .description =
+         "Connections to each Redis, each with a thread. Requests that wait "
+         "share one round trip, so one is enough for most."},
+    {.name = "redis-timeout",
+     .type = SETTING_DURATION,
+     FIELD(redis_timeout_ms),
+     .fallback = "5s",
+     RANGE(100, MINUTE),
+     .description =
+         "How long an operation is tried, over redirections, failovers and "
+         "lost connections, before it is answered with 503, or, if it may "
+         "have happened, with 504."},
+    {.name = "redis-wait",
+     .type = SETTING_COUNT,
+     FIELD(redis_wait),
+     .fallback = "0",
+     RANGE(1, 5),
+     .zero = "none",
+     .unit = "replicas",
+     .description =
+         "Replicas that must have a write before it is acknowledged (`WAIT`); "
+         "if they are too slow the outcome is unknown. It makes losing a write "
+         "in a failover less likely, not impossible."},
 };
 
 static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
@@ -495,7 +550,7 @@ static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
 
 static const struct setting_group groups[] = {
     {"Process", 5},  {"Network", 8},  {"Requests", 10},
-    {"Storage", 12}, {"Cluster", 19},
+    {"Storage", 12}, {"Cluster", 19}, {"Redis", 6},
 };
 
 static const struct setting_pair pairs[] = {

@@ -20,6 +20,7 @@ enum setting_type {
     SETTING_NAME,      /* char[SETTINGS_NAME_SIZE]. */
     SETTING_PEERS,     /* struct settings_peers. */
     SETTING_HOSTS,     /* The same, without names. */
+    SETTING_NODES,     /* struct settings_redis_nodes. */
 };
 
 enum setting_change { SETTING_AT_START, SETTING_AT_RELOAD };

@@ -1,6 +1,7 @@
 #include "service/settings_value.h"
 
 #include "service/settings_peers.h"
+#include "service/settings_redis.h"
 
 #include <assert.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static const struct unit *units_of(enum setting_type type)
     case SETTING_NAME:
     case SETTING_PEERS:
     case SETTING_HOSTS:
+    case SETTING_NODES:
         break;
     }
     return NULL;
@@ -103,6 +105,7 @@ static const char *number_problem(enum setting_type type)
     case SETTING_NAME:
     case SETTING_PEERS:
     case SETTING_HOSTS:
+    case SETTING_NODES:
         break;
     }
     return "is not a whole number";
@@ -222,6 +225,8 @@ static size_t field_size(enum setting_type type)
 {
     if (type == SETTING_PEERS || type == SETTING_HOSTS)
         return sizeof(struct settings_peers);
+    if (type == SETTING_NODES)
+        return sizeof(struct settings_redis_nodes);
     return type == SETTING_ADDRESSES ? sizeof(struct settings_listeners)
            : type == SETTING_NAME    ? SETTINGS_NAME_SIZE
                                      : SETTINGS_PATH_SIZE;
@@ -259,9 +264,11 @@ static const char *set(const struct setting *setting, struct view text,
     case SETTING_PEERS:
         return settings_peers_parse(text, field(setting, settings));
     case SETTING_HOSTS:
+        return settings_peers_parse_hosts(text, field(setting, settings));
+    case SETTING_NODES:
         break;
     }
-    return settings_peers_parse_hosts(text, field(setting, settings));
+    return settings_redis_parse(text, field(setting, settings));
 }
 
 enum kist_status settings_value_parse(const struct setting *setting,
@@ -352,6 +359,9 @@ void settings_value_print(const struct setting *setting,
     case SETTING_HOSTS:
         settings_peers_print(value, out_text);
         break;
+    case SETTING_NODES:
+        settings_redis_print(value, out_text);
+        break;
     }
 }
 
@@ -410,6 +420,10 @@ void settings_value_allowed(const struct setting *setting,
     case SETTING_HOSTS:
         blob_append_text(out_text, "a list like 10.0.0.1:7701,kist-b:7701");
         break;
+    case SETTING_NODES:
+        blob_append_text(out_text, "a list like 10.0.0.1:6379,redis-b:6379, or "
+                                   "a path like /run/redis/redis.sock");
+        break;
     }
 }
 
@@ -428,6 +442,7 @@ const char *settings_value_manner(enum setting_type type)
     case SETTING_NAME:
     case SETTING_PEERS:
     case SETTING_HOSTS:
+    case SETTING_NODES:
         break;
     }
     return "";

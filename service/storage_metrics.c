@@ -156,11 +156,13 @@ void storage_metrics_init(struct storage_metrics *self, struct metrics *metrics,
     self->store = store;
     self->queue_limit = (double)queue_limit_bytes;
 
+    add_commit(self, metrics, commit_stats(commit));
+    if (store == NULL)
+        return;
     add_states(self, metrics);
     add_lookups(store, metrics);
     add_store_counts(store_stats(store), metrics);
     cache_metrics_init(&self->cache, metrics, store_cache(store));
-    add_commit(self, metrics, commit_stats(commit));
 }
 
 void storage_metrics_add_sweep(struct metrics *metrics, struct sweep *sweep)

@@ -28,7 +28,8 @@ struct storage_metrics {
 };
 
 /*
- * Register everything. All of these are kept. queue_limit_bytes is what
+ * Register everything. All of these are kept. store: NULL if the records are
+ * not in one. queue_limit_bytes is what
  * commit was opened with.
  */
 void storage_metrics_init(struct storage_metrics *self, struct metrics *metrics,

@@ -164,6 +164,7 @@ Test(settings_table, has_choices_in_the_order_of_their_enums)
         {"durability", "sync", ENGINE_SYNC},
         {"engine", "leveldb", ENGINE_LEVELDB},
         {"engine", "rocksdb", ENGINE_ROCKSDB},
+        {"engine", "redis", ENGINE_REDIS},
         {"log-level", "debug", LOG_DEBUG},
         {"log-level", "info", LOG_INFO},
         {"log-level", "warn", LOG_WARN},
