@@ -16,6 +16,30 @@
 
 struct scene scene;
 
+bool scene_is_redis(void)
+{
+    const char *engine = getenv("TEST_ENGINE");
+
+    return engine != NULL && strcmp(engine, "redis") == 0;
+}
+
+void needs_a_store(void)
+{
+    if (scene_is_redis())
+        cr_skip_test("nothing that Redis has");
+}
+
+/* It is as durable as a store: the same is expected of its answers. */
+static void open_redis(void)
+{
+    static const char *const durable[] = {"--appendonly", "yes",
+                                          "--appendfsync", "always", NULL};
+
+    redis_server_start(&scene.redis, scene.kistd.directory, 0, durable);
+    setenv("KIST_ENGINE", "redis", 1);
+    setenv("KIST_REDIS_NODES", scene.redis.socket, 1);
+}
+
 void scene_open_with(const char *const flags[])
 {
     /* Criterion opens the suite's scene first, .init = NULL or not. */
@@ -23,6 +47,8 @@ void scene_open_with(const char *const flags[])
         scene_close();
     scene = (struct scene){.http.descriptor = -1, .slack_kib = 48 * 1024};
     kistd_prepare(&scene.kistd, NULL);
+    if (scene_is_redis())
+        open_redis();
     kistd_start(&scene.kistd, flags);
 }
 
@@ -101,6 +127,7 @@ void scene_close(void)
         if (kistd_stop(&scene.kistd) != 0)
             give_up("kistd did not end well after: %s", scene.asked);
     }
+    redis_server_kill(&scene.redis);
     kistd_remove(&scene.kistd);
     http_answer_free(&scene.answer);
     json_decref(scene.document);

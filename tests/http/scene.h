@@ -13,12 +13,14 @@
 #include "base/bytes.h"
 #include "tests/support/http.h"
 #include "tests/support/kistd.h"
+#include "tests/support/redis_server.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 
 struct scene {
     struct kistd kistd;
+    struct redis_server redis; /* Runs if TEST_ENGINE=redis. */
     struct http http;
     struct http_answer answer;
     char asked[96];    /* How the last request began, for messages. */
@@ -33,6 +35,11 @@ extern struct scene scene; /* A test is a process of its own. */
 void scene_open(void);
 void scene_open_with(const char *const flags[]); /* Ends with NULL. */
 void scene_close(void);
+
+bool scene_is_redis(void);
+
+/* The test is about files, or durability as a store of one's own has it. */
+void needs_a_store(void);
 
 /* Connect anew, what the old connection had is dropped. */
 void reconnect(void);

@@ -155,14 +155,16 @@ Test(batches, conditions_hold_for_their_own_operation)
     expect_value("/kv/b", "5");
 }
 
+/* A common {tag}: with Redis, what is atomic lies in one slot. */
+
 Test(batches, an_atomic_batch_is_applied_as_a_whole)
 {
-    batch("?atomic=1", "{\"op\":\"put\",\"key\":\"a\",\"value\":1},"
-                       "{\"op\":\"incr\",\"key\":\"n\",\"by\":3}");
+    batch("?atomic=1", "{\"op\":\"put\",\"key\":\"{t}a\",\"value\":1},"
+                       "{\"op\":\"incr\",\"key\":\"{t}n\",\"by\":3}");
     expect_status(200);
     expect_result(0, 201);
-    expect_value("/kv/a", "1");
-    expect_value("/kv/n", "3");
+    expect_value("/kv/%7Bt%7Da", "1");
+    expect_value("/kv/%7Bt%7Dn", "3");
 }
 
 static void expect_failed_at(int index)
@@ -176,23 +178,23 @@ static void expect_failed_at(int index)
 
 Test(batches, an_atomic_batch_that_fails_applies_nothing)
 {
-    ask_for(201, "PUT /kv/a", "", "1");
-    ask_for(201, "PUT /kv/s", "", "\"text\"");
-    batch("?atomic=1", "{\"op\":\"put\",\"key\":\"b\",\"value\":1},"
-                       "{\"op\":\"delete\",\"key\":\"s\"},"
-                       "{\"op\":\"put\",\"key\":\"a\",\"value\":2,"
+    ask_for(201, "PUT /kv/%7Bt%7Da", "", "1");
+    ask_for(201, "PUT /kv/%7Bt%7Ds", "", "\"text\"");
+    batch("?atomic=1", "{\"op\":\"put\",\"key\":\"{t}b\",\"value\":1},"
+                       "{\"op\":\"delete\",\"key\":\"{t}s\"},"
+                       "{\"op\":\"put\",\"key\":\"{t}a\",\"value\":2,"
                        "\"if_absent\":true}");
     expect_problem(412, "condition-failed");
     expect_failed_at(2);
-    expect_absent("/kv/b");
-    expect_value("/kv/a", "1");
-    expect_value("/kv/s", "\"text\"");
+    expect_absent("/kv/%7Bt%7Db");
+    expect_value("/kv/%7Bt%7Da", "1");
+    expect_value("/kv/%7Bt%7Ds", "\"text\"");
 
-    batch("?atomic=1", "{\"op\":\"put\",\"key\":\"b\",\"value\":1},"
-                       "{\"op\":\"incr\",\"key\":\"s\"}");
+    batch("?atomic=1", "{\"op\":\"put\",\"key\":\"{t}b\",\"value\":1},"
+                       "{\"op\":\"incr\",\"key\":\"{t}s\"}");
     expect_problem(409, "wrong-type");
     expect_failed_at(1);
-    expect_absent("/kv/b");
+    expect_absent("/kv/%7Bt%7Db");
 }
 
 Test(batches, a_batch_that_is_none_is_refused_as_a_whole)

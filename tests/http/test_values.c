@@ -130,6 +130,7 @@ Test(values, a_write_may_return_what_it_wrote)
 
 Test(values, a_write_may_choose_its_durability)
 {
+    needs_a_store();
     ask("PUT /kv/a?durability=async", "", "1");
     expect_status(201);
     expect_header("Kist-Durable", "async");
@@ -147,6 +148,7 @@ Test(values, a_write_may_choose_its_durability)
 
 Test(values, the_server_may_choose_async_and_a_write_sync)
 {
+    needs_a_store();
     static const char *const flags[] = {"--durability", "async", NULL};
 
     scene_open_with(flags);
@@ -283,6 +285,7 @@ Test(values, a_value_survives_a_restart)
 
 Test(values, a_second_kistd_is_kept_out_of_the_directory)
 {
+    needs_a_store();
     struct kistd second = scene.kistd;
     int status = 0;
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "tests/support/give_up.h"
+#include "tests/support/http.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -196,6 +197,28 @@ void kistd_spawn(struct kistd *kistd, const char *const flags[])
     close(log);
 }
 
+/*
+ * With KIST_REDIS_NODES it does not wait for Redis: here it is waited for, and
+ * the connection that a read makes.
+ */
+static void await_redis(struct kistd *kistd)
+{
+    uint64_t start_ns = clock_mono_ns();
+    struct http_answer answer = {0};
+    struct http http;
+
+    http_open(&http, kistd->port);
+    do {
+        nap();
+        http_ask(&http, "GET /kv/none", "", (struct view){0}, &answer);
+    } while (answer.status == 503 && !later_than(start_ns, START_S));
+    http_close(&http);
+    http_answer_free(&answer);
+    nap();
+    kistd->sockets = kistd_sockets(kistd) + 2;
+    kistd->rss_kib = kistd_rss_kib(kistd);
+}
+
 bool kistd_try_start(struct kistd *kistd, const char *const flags[],
                      int *out_status)
 {
@@ -216,6 +239,8 @@ bool kistd_try_start(struct kistd *kistd, const char *const flags[],
     kistd->sockets = kistd_sockets(kistd);
     kistd->descriptors = kistd_descriptors(kistd);
     kistd->rss_kib = kistd_rss_kib(kistd);
+    if (getenv("KIST_REDIS_NODES") != NULL)
+        await_redis(kistd);
     return true;
 }
 
