@@ -21,6 +21,7 @@ struct redis {
     struct redis_map *map;
 
     struct hlc clock; /* Any thread. */
+    _Atomic uint64_t strays;
     struct redis_keeper keeper;
 };
 
@@ -79,6 +80,7 @@ static void fill(struct redis *redis, const struct redis_hooks *hooks)
     redis->changes = (struct redis_changes){
         .map = redis->map,
         .clock = &redis->clock,
+        .strays = &redis->strays,
         .timeout_ms = redis->options.timeout_ms,
         .is_durable = &redis->keeper.is_durable,
     };

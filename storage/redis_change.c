@@ -145,12 +145,29 @@ static void add_step(struct redis_command *command, struct redis_entry *entry)
     redis_command_add(command, blob_view(&entry->record));
 }
 
+/*
+ * What was answered, but not waited for until replicas have it, may be lost
+ * with its master.
+ */
+static void say_again(struct redis_change *change)
+{
+    for (size_t i = 0; i < change->entries_count; i++)
+        if (change->entries[i].is_applied)
+            change->entries[i].is_settled = false;
+}
+
 /* What was said once and not answered is said again as it was. */
 static bool prepare(struct redis_change *change)
 {
     bool made = true;
 
-    if (change->reads || change->task.is_unanswered)
+    if (change->task.is_unanswered) {
+        say_again(change);
+        return true;
+    }
+    for (size_t i = 0; i < change->entries_count; i++)
+        change->entries[i].is_applied = false;
+    if (change->reads)
         return true;
     for (size_t i = 0; i < change->entries_count; i++)
         if (!change->entries[i].is_settled)
@@ -158,6 +175,13 @@ static bool prepare(struct redis_change *change)
                        KIST_OK &&
                    made;
     return made;
+}
+
+static struct view mode_of(const struct redis_change *change)
+{
+    static const char modes[2][2][3] = {{"00", "01"}, {"10", "11"}};
+
+    return view_of(modes[change->atomic][change->task.is_unanswered]);
 }
 
 static void say_writing(struct redis_change *change,
@@ -180,8 +204,7 @@ static void say_writing(struct redis_change *change,
         if (is_due(&change->entries[i]))
             redis_command_add_name(command, tag_of(change), REDIS_NAME_RECORD,
                                    change->entries[i].key);
-    redis_command_add(command,
-                      change->atomic ? VIEW_LITERAL("1") : VIEW_LITERAL("0"));
+    redis_command_add(command, mode_of(change));
     for (size_t i = 0; i < change->entries_count; i++)
         if (is_due(&change->entries[i]))
             add_step(command, &change->entries[i]);
@@ -244,6 +267,14 @@ static void hear_refusal(struct redis_change *change, struct redis_entry *entry,
     }
 }
 
+static bool is_refusal(struct view text)
+{
+    char outcome = text.size > 0 ? text.data[0] : '\0';
+
+    return outcome == REDIS_OUTCOME_CONFLICT ||
+           outcome == REDIS_OUTCOME_MISSING || outcome == REDIS_OUTCOME_STALE;
+}
+
 static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
                          struct view text)
 {
@@ -252,6 +283,7 @@ static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
 
     if (text.size > 0)
         outcome = text.data[0];
+    entry->is_applied = !is_refusal(text);
     switch (outcome) {
     case REDIS_OUTCOME_CREATED:
         settle(entry, KIST_OK, true);
@@ -278,14 +310,6 @@ static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
     }
 }
 
-static bool is_refusal(const struct redis_answer *element)
-{
-    char outcome = element->text.size > 0 ? element->text.data[0] : '\0';
-
-    return outcome == REDIS_OUTCOME_CONFLICT ||
-           outcome == REDIS_OUTCOME_MISSING || outcome == REDIS_OUTCOME_STALE;
-}
-
 /* All or none: then the others did not happen either. */
 static bool none_happened(const struct redis_change *change,
                           const struct redis_answer *answer)
@@ -293,7 +317,7 @@ static bool none_happened(const struct redis_change *change,
     for (size_t i = 0; change->atomic && i < answer->count; i++) {
         struct redis_answer element = redis_answer_at(answer, i);
 
-        if (is_refusal(&element))
+        if (is_refusal(element.text))
             return true;
     }
     return false;
@@ -328,7 +352,7 @@ static enum redis_heard hear_writing(struct redis_change *change,
         if (!is_due(entry))
             continue;
         element = redis_answer_at(answer, at++);
-        if (!none || is_refusal(&element))
+        if (!none || is_refusal(element.text))
             hear_outcome(change, entry, element.text);
     }
     if (none && change->task.is_unanswered)

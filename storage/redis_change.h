@@ -20,6 +20,7 @@ struct redis_changes {
     struct redis_map *map; /* All kept. */
     struct hlc *clock;
     uint64_t timeout_ms;
+    _Atomic uint64_t *strays; /* Versions that our clock did not give. */
     /* Each Redis syncs before it answers. */
     atomic_bool *is_durable;
 };
@@ -39,6 +40,7 @@ struct redis_entry {
     /* To be kept, if is_changed. */
     bool is_changed;
     bool is_settled; /* It was, or there was nothing to keep. */
+    bool is_applied; /* By the last command: if its end is lost, once more. */
     enum redis_verb verb;
     uint64_t above; /* Its version has to be. */
     struct version version;

@@ -7,13 +7,22 @@
 /* In front of each record: when its key came to have a value. */
 #define CREATED_SIZE 8
 
+/*
+ * Two writes of this process never get the same version: by it, one that is
+ * sent again is recognised. A time that our clock does not follow is not ours
+ * alone, so the other half of the version tells them apart.
+ */
 static struct version stamp(const struct redis_changes *by,
                             struct redis_entry *entry, uint64_t now_ms)
 {
+    struct version above = {entry->above, 0};
+    bool follows = hlc_observe(by->clock, above, now_ms);
     struct version version = hlc_next(by->clock, now_ms);
 
-    if (version.hlc <= entry->above)
+    if (!follows && version.hlc <= entry->above) {
         version.hlc = entry->above + 1;
+        version.incarnation += 1 + atomic_fetch_add(by->strays, 1);
+    }
     entry->above = version.hlc;
     return version;
 }

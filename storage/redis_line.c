@@ -165,10 +165,14 @@ static bool connected(struct redis_line *line)
 {
     char fault[REDIS_FAULT_SIZE];
 
-    if (line->link != NULL)
+    if (line->link != NULL && redis_link_is_open(line->link))
         return true;
-    if (clock_mono_ns() < line->connect_ns)
+    if (line->link != NULL) {
+        redis_link_close(line->link); /* Connect anew at once. */
+        line->link = NULL;
+    } else if (clock_mono_ns() < line->connect_ns) {
         return false;
+    }
     if (redis_link_open(&line->node->address,
                         &redis_map_options(line->map)->link, fault,
                         &line->link) == KIST_OK &&

@@ -2,9 +2,11 @@
 
 #include <hiredis/hiredis.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #define ARGUMENTS_AT_ONCE 32
@@ -105,6 +107,14 @@ void redis_link_close(struct redis_link *link)
     free(link->texts);
     free(link->sizes);
     free(link);
+}
+
+bool redis_link_is_open(const struct redis_link *link)
+{
+    char byte;
+    ssize_t got = recv(link->context->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 static bool grow(struct redis_link *link, size_t count)

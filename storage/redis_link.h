@@ -39,6 +39,12 @@ redis_link_open(const struct redis_address *address,
                 char out_fault[REDIS_FAULT_SIZE], struct redis_link **out_link);
 void redis_link_close(struct redis_link *link); /* Takes NULL. */
 
+/*
+ * False: the other end has closed it, while nothing was said; so nothing that
+ * is said now would ever be heard.
+ */
+KIST_CHECKED bool redis_link_is_open(const struct redis_link *link);
+
 /* Copies the arguments. KIST_NO_MEMORY: the link is dead. */
 KIST_CHECKED enum kist_status redis_link_say(struct redis_link *link,
                                              const struct view *arguments,

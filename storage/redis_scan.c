@@ -327,7 +327,7 @@ static void say_tidy(struct redis_call *call, struct redis_command *command)
     redis_command_add_name(command, tag, REDIS_NAME_INDEX, (struct view){0});
     redis_command_add_name(command, tag, REDIS_NAME_FLOOR, (struct view){0});
     redis_command_add_name(command, tag, REDIS_NAME_RECORD, found->key);
-    redis_command_add(command, VIEW_LITERAL("0"));
+    redis_command_add(command, VIEW_LITERAL("00"));
     redis_command_add(command, (struct view){zeros, 1}); /* CONDITION_NONE */
     redis_command_add(command, VIEW_LITERAL("t"));
     redis_command_add(command, (struct view){zeros, 16});

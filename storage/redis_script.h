@@ -11,12 +11,13 @@
  *
  * A new version must be above that of the record it replaces, or above the
  * floor where there is none. So no version of a key is ever given twice,
- * whichever kistd gives it and however its clock goes. A write that comes a
- * second time, as its first answer was lost, is recognised by its version and
- * changes nothing.
+ * whichever kistd gives it and however its clock goes. A write that is sent
+ * once more, as its first answer was lost, is recognised by its version, which
+ * no other write has, and changes nothing.
  *
  *   KEYS  index, floor, a key for each step
- *   ARGV  "1": all steps or none; "0": each for itself. Then for each step:
+ *   ARGV  two characters: "1": all steps or none, "0": each for itself; "1":
+ *         this was sent before, "0": it was not. Then for each step:
  *         condition  a byte of enum condition_kind, then its versions
  *         verb       one of enum redis_verb
  *         version    16 bytes
@@ -25,8 +26,8 @@
  *         record
  *
  * The answer is a list, a text for each step: one of enum redis_outcome, then
- * as noted there. With "1" and an outcome that is none of the first five,
- * nothing was changed. tests/redis has an account of every outcome.
+ * as noted there. With all or none and an outcome that is none of the first
+ * five, nothing was changed. tests/redis has an account of every outcome.
  */
 #ifndef KIST_STORAGE_REDIS_SCRIPT_H
 #define KIST_STORAGE_REDIS_SCRIPT_H

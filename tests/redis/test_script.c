@@ -45,6 +45,7 @@ struct step {
     char condition;     /* enum condition_kind */
     uint64_t listed;    /* Its version; 0: none. */
     const char *expiry; /* NULL: none. */
+    bool resent;
 };
 
 enum { STEPS_MAX = 4, TEXT_MAX = 128 };
@@ -106,7 +107,9 @@ static void run(bool atomic, const struct step *steps, size_t count)
         snprintf(told.keys[i], sizeof told.keys[i], "kist{7}:%s", steps[i].key);
         words[n++] = view_of(told.keys[i]);
     }
-    words[n++] = atomic ? VIEW_LITERAL("1") : VIEW_LITERAL("0");
+    words[n++] = atomic            ? VIEW_LITERAL("10")
+                 : steps[0].resent ? VIEW_LITERAL("01")
+                                   : VIEW_LITERAL("00");
     for (size_t i = 0; i < count; i++)
         n = add_step(&steps[i], i, words, n);
     cr_assert(eq(int, redis_link_say(redis, words, n), KIST_OK));
@@ -141,10 +144,12 @@ enum { NONE, ABSENT, PRESENT, ANY_OF, NONE_OF };
 
 Test(redis_script, a_put_creates_then_replaces_and_the_index_has_it_once)
 {
-    cr_expect(eq(chr, outcome((struct step){"a", 'p', 10, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 10, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_CREATED));
     expect_asked("ZCARD kist{7}#index", ":1");
-    cr_expect(eq(chr, outcome((struct step){"a", 'p', 11, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 11, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_REPLACED));
     expect_asked("ZCARD kist{7}#index", ":1");
     expect_asked("ZSCORE kist{7}#index a", "$1");
@@ -154,65 +159,75 @@ Test(redis_script, a_put_creates_then_replaces_and_the_index_has_it_once)
 
 Test(redis_script, a_version_has_to_be_above_the_one_it_replaces)
 {
-    outcome((struct step){"a", 'p', 10, NONE, 0, NULL});
-    cr_expect(eq(chr, outcome((struct step){"a", 'p', 9, NONE, 0, NULL}),
+    outcome((struct step){"a", 'p', 10, NONE, 0, NULL, false});
+    cr_expect(eq(chr, outcome((struct step){"a", 'p', 9, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_STALE));
     cr_expect(eq(sz, told.sizes[0], 9));
     cr_expect(eq(chr, told.results[0][8], 10));
     /* In 32-bit halves, each beyond what a signed one holds. */
-    cr_expect(
-        eq(chr,
-           outcome((struct step){"a", 'p', 0xFFFFFFFFFFFFFFF0, NONE, 0, NULL}),
-           REDIS_OUTCOME_REPLACED));
-    cr_expect(
-        eq(chr,
-           outcome((struct step){"a", 'p', 0xFFFFFFFF80000000, NONE, 0, NULL}),
-           REDIS_OUTCOME_STALE));
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 0xFFFFFFFFFFFFFFF0, NONE, 0,
+                                       NULL, false}),
+                 REDIS_OUTCOME_REPLACED));
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 0xFFFFFFFF80000000, NONE, 0,
+                                       NULL, false}),
+                 REDIS_OUTCOME_STALE));
 }
 
 Test(redis_script, no_version_comes_again_after_a_deletion)
 {
-    outcome((struct step){"a", 'p', 10, NONE, 0, NULL});
-    cr_expect(eq(chr, outcome((struct step){"a", 'd', 12, NONE, 0, NULL}),
+    outcome((struct step){"a", 'p', 10, NONE, 0, NULL, false});
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'd', 12, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_DELETED));
     expect_asked("EXISTS kist{7}:a", ":0");
     expect_asked("ZCARD kist{7}#index", ":0");
-    cr_expect(eq(chr, outcome((struct step){"a", 'p', 12, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 12, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_STALE));
-    cr_expect(eq(chr, outcome((struct step){"b", 'p', 11, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"b", 'p', 11, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_STALE));
-    cr_expect(eq(chr, outcome((struct step){"a", 'p', 13, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 13, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_CREATED));
 }
 
 Test(redis_script, no_version_comes_again_after_an_expiry)
 {
     /* 2001: it is gone as it is written. */
-    outcome((struct step){"a", 'p', 10, NONE, 0, "1000000000000"});
+    outcome((struct step){"a", 'p', 10, NONE, 0, "1000000000000", false});
     expect_asked("EXISTS kist{7}:a", ":0");
-    cr_expect(eq(chr, outcome((struct step){"a", 'p', 10, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 10, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_STALE));
-    cr_expect(eq(chr, outcome((struct step){"a", 'p', 11, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'p', 11, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_CREATED));
     expect_asked("TTL kist{7}:a", ":-1");
-    outcome((struct step){"a", 'p', 12, NONE, 0, "99999999999999"});
+    outcome((struct step){"a", 'p', 12, NONE, 0, "99999999999999", false});
     cr_expect(
         ne(int, strcmp(redis_server_ask(&server, "PTTL kist{7}:a"), ":-1"), 0));
-    outcome((struct step){"a", 'p', 13, NONE, 0, NULL});
+    outcome((struct step){"a", 'p', 13, NONE, 0, NULL, false});
     expect_asked("PTTL kist{7}:a", ":-1");
 }
 
 Test(redis_script, the_same_write_twice_happens_once)
 {
-    struct step put = {"a", 'p', 10, ABSENT, 0, NULL};
-    struct step erase = {"a", 'd', 11, NONE, 0, NULL};
+    struct step put = {"a", 'p', 10, ABSENT, 0, NULL, false};
+    struct step erase = {"a", 'd', 11, NONE, 0, NULL, false};
 
     outcome(put);
+    cr_expect(eq(chr, outcome(put), REDIS_OUTCOME_CONFLICT));
+    put.resent = true;
     cr_expect(eq(chr, outcome(put), REDIS_OUTCOME_AGAIN));
     cr_expect(eq(sz, told.sizes[0], 9));
     outcome(erase);
+    erase.resent = true;
     cr_expect(eq(chr, outcome(erase), REDIS_OUTCOME_AGAIN));
-    cr_expect(eq(chr, outcome((struct step){"a", 'd', 12, NONE, 0, NULL}),
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'd', 12, NONE, 0, NULL, false}),
                  REDIS_OUTCOME_MISSING));
 }
 
@@ -230,18 +245,18 @@ Test(redis_script, conditions_hold_or_not)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct step check = {"a", 'k', 0, cases[i].condition, cases[i].listed,
-                             NULL};
+        struct step check = {"a",  'k',  0, cases[i].condition, cases[i].listed,
+                             NULL, false};
         char got = outcome(check);
 
         cr_expect(eq(chr, got, cases[i].without ? 'k' : 'c'), "case %zu", i);
         if (!cases[i].without)
             cr_expect(eq(sz, told.sizes[0], 1));
     }
-    outcome((struct step){"a", 'p', 10, NONE, 0, NULL});
+    outcome((struct step){"a", 'p', 10, NONE, 0, NULL, false});
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct step check = {"a", 'k', 0, cases[i].condition, cases[i].listed,
-                             NULL};
+        struct step check = {"a",  'k',  0, cases[i].condition, cases[i].listed,
+                             NULL, false};
         char got = outcome(check);
 
         cr_expect(eq(chr, got, cases[i].with ? 'k' : 'c'), "case %zu", i);
@@ -252,8 +267,8 @@ Test(redis_script, conditions_hold_or_not)
 
 Test(redis_script, all_steps_or_none)
 {
-    struct step steps[] = {{"a", 'p', 10, NONE, 0, NULL},
-                           {"b", 'p', 11, PRESENT, 0, NULL}};
+    struct step steps[] = {{"a", 'p', 10, NONE, 0, NULL, false},
+                           {"b", 'p', 11, PRESENT, 0, NULL, false}};
 
     run(true, steps, 2);
     cr_expect(eq(chr, told.results[0][0], REDIS_OUTCOME_CREATED));
@@ -263,7 +278,7 @@ Test(redis_script, all_steps_or_none)
     run(false, steps, 2);
     expect_asked("EXISTS kist{7}:a kist{7}:b", ":1");
     steps[0].version = 12;
-    steps[1] = (struct step){"c", 'p', 13, ABSENT, 0, NULL};
+    steps[1] = (struct step){"c", 'p', 13, ABSENT, 0, NULL, false};
     run(true, steps, 2);
     cr_expect(eq(chr, told.results[0][0], REDIS_OUTCOME_REPLACED));
     cr_expect(eq(chr, told.results[1][0], REDIS_OUTCOME_CREATED));
@@ -271,9 +286,9 @@ Test(redis_script, all_steps_or_none)
 
 Test(redis_script, steps_on_one_key_follow_each_other)
 {
-    struct step steps[] = {{"a", 'p', 10, ABSENT, 0, NULL},
-                           {"a", 'd', 11, PRESENT, 0, NULL},
-                           {"a", 'p', 12, ABSENT, 0, NULL}};
+    struct step steps[] = {{"a", 'p', 10, ABSENT, 0, NULL, false},
+                           {"a", 'd', 11, PRESENT, 0, NULL, false},
+                           {"a", 'p', 12, ABSENT, 0, NULL, false}};
 
     run(false, steps, 3);
     cr_expect(eq(chr, told.results[0][0], REDIS_OUTCOME_CREATED));
@@ -284,11 +299,11 @@ Test(redis_script, steps_on_one_key_follow_each_other)
 
 Test(redis_script, what_has_expired_leaves_the_index_and_nothing_else_does)
 {
-    outcome((struct step){"a", 'p', 10, NONE, 0, "1000000000000"});
-    outcome((struct step){"b", 'p', 11, NONE, 0, NULL});
+    outcome((struct step){"a", 'p', 10, NONE, 0, "1000000000000", false});
+    outcome((struct step){"b", 'p', 11, NONE, 0, NULL, false});
     expect_asked("ZCARD kist{7}#index", ":2");
-    outcome((struct step){"a", 't', 0, NONE, 0, NULL});
-    outcome((struct step){"b", 't', 0, NONE, 0, NULL});
+    outcome((struct step){"a", 't', 0, NONE, 0, NULL, false});
+    outcome((struct step){"b", 't', 0, NONE, 0, NULL, false});
     expect_asked("ZCARD kist{7}#index", ":1");
     expect_asked("ZSCORE kist{7}#index b", "$1");
 }
