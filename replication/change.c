@@ -161,6 +161,25 @@ static void tell(struct change *change, struct view bytes)
     ring_free(ring);
 }
 
+static void remember(struct change *change, struct view proposed, bool is_asked)
+{
+    change->proposed = ring_bytes_digest(proposed);
+    change->is_asked = is_asked;
+}
+
+/*
+ * Who proposed what we have accepted may be gone, and nobody else would ever
+ * say whether it was decided on: that is asked by proposing it once more.
+ */
+static void reopen(struct change *change)
+{
+    struct view ring;
+
+    if (change->coming == NULL && decree_is_open(&change->decree, &ring) &&
+        decree_propose(&change->decree, ring) == KIST_OK)
+        remember(change, ring, false);
+}
+
 static void on_decided(struct decree *decree, enum kist_status status,
                        struct view ring)
 {
@@ -174,6 +193,7 @@ static void on_decided(struct decree *decree, enum kist_status status,
         if (ring_bytes_digest(ring) != change->proposed)
             status = KIST_CONFLICT;
     }
+    rest(change);
     if (was_asked && change->settled != NULL)
         change->settled(change, status);
 }
@@ -189,10 +209,8 @@ static enum kist_status propose(struct change *change, const struct ring *ring,
     ring_free(ring);
     if (!bytes.failed)
         status = decree_propose(&change->decree, blob_view(&bytes));
-    if (status == KIST_OK) {
-        change->proposed = ring_bytes_digest(blob_view(&bytes));
-        change->is_asked = is_asked;
-    }
+    if (status == KIST_OK)
+        remember(change, blob_view(&bytes), is_asked);
     blob_free(&bytes);
     return status;
 }
@@ -281,8 +299,10 @@ static void rest(struct change *change)
 {
     struct env *env = env_of(change);
     uint64_t mean_ms = change->tick_ms * (1 + DRIVER_STEP * rank_of(change));
+    struct view open;
 
-    if (change->seat->ring->next == NULL || change->is_stopped)
+    if (change->is_stopped || (change->seat->ring->next == NULL &&
+                               !decree_is_open(&change->decree, &open)))
         return;
     env->ops->timer_set(env, &change->tick,
                         mean_ms / 2 + env->ops->random(env) % (mean_ms + 1));
@@ -302,8 +322,12 @@ static void on_tick(struct env_timer *timer)
 {
     struct change *change = OWNER(timer, struct change, tick);
 
-    if (change->seat->ring->next == NULL)
+    if (is_driver(change))
+        reopen(change);
+    if (change->seat->ring->next == NULL) {
+        rest(change);
         return;
+    }
     if (is_driver(change) && change->coming == NULL)
         progress_look(&change->progress);
     else if (!is_driver(change))
@@ -351,6 +375,7 @@ void change_receive(struct change *change, const struct frame *frame,
     case FRAME_PREPARE:
     case FRAME_ACCEPT:
         decree_receive(&change->decree, frame, caller);
+        rest(change);
         break;
     case FRAME_MOVES:
         progress_receive(&change->progress, frame, caller);

@@ -439,6 +439,15 @@ enum kist_status decree_propose(struct decree *decree, struct view ring)
     return KIST_OK;
 }
 
+bool decree_is_open(const struct decree *decree, struct view *out_ring)
+{
+    const struct decree_promise *promise = &decree->promise;
+
+    *out_ring = blob_view(&promise->ring);
+    return promise->epoch == decree->seat->ring->epoch &&
+           promise->accepted.round != 0;
+}
+
 enum kist_status decree_start(struct decree *decree, struct view kept)
 {
     assert(decree->phase == DECREE_IDLE && decree->caller == NULL);

@@ -85,6 +85,13 @@ void decree_receive(struct decree *decree, const struct frame *frame,
                     struct replica_caller *caller);
 
 /*
+ * This node has accepted a ring after its own, and does not know what became
+ * of it: who proposed it may be gone, and it may be decided on. *out_ring: its
+ * bytes, borrowed.
+ */
+bool decree_is_open(const struct decree *decree, struct view *out_ring);
+
+/*
  * Propose this ring, whose bytes are copied. KIST_BUSY: another proposal of
  * this node is not over. KIST_NO_MEMORY. Nothing was begun then.
  */

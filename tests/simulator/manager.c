@@ -179,10 +179,15 @@ static bool is_everybody_there(const struct network *network)
     for (unsigned i = 0; i < network->count; i++) {
         const struct machine *machine = &network->machines[i];
 
-        if (ring_find_incarnation(network->ring, machine->env.self) >= 0 &&
-            machine->seat.ring != network->ring &&
+        struct view open;
+
+        if (ring_find_incarnation(network->ring, machine->env.self) < 0)
+            continue;
+        if (machine->seat.ring != network->ring &&
             machine->seat.ring->epoch != network->ring->epoch)
             return false;
+        if (decree_is_open(&machine->change.decree, &open))
+            return false; /* There may be another ring yet. */
     }
     return true;
 }
