@@ -11,6 +11,7 @@ import json
 import time
 from collections import defaultdict
 
+from clients import value_of
 from connection import ask_all
 from node import until
 
@@ -155,7 +156,7 @@ class Copies:
                 assert answer.status in (200, 404), \
                     f"{name} does not tell its copy of {key}: {answer}"
                 self.found[key][name] = (answer.version or "",
-                                         answer.body.decode()
+                                         value_of(answer.body)
                                          if answer.status == 200 else None)
 
     def different(self):

@@ -23,6 +23,8 @@ TIMEOUT_S = 1.0
 SHARED = 24          # Keys at a time ...
 SHARED_FOR_S = 20.0  # ... and for how long.
 RECENT = 40          # Keys of its own that a client reads again.
+LARGE = 0.08         # Of the values, as part of all: a file in each store.
+LARGE_SIZE = 12000
 
 
 class History:
@@ -49,6 +51,17 @@ def outcome(answer):
     if answer.status < 500 or b'"outcome":"not_applied"' in answer.body:
         return "fail"
     return "unknown"
+
+
+def body_of(value):
+    """The bytes that stand for it: a large one goes on with what is known."""
+    return value.encode().ljust(LARGE_SIZE if value.endswith("L") else 0, b".")
+
+
+def value_of(body):
+    """Nobody's value, if a byte of it is another one."""
+    value = body.decode("latin-1").rstrip(".")
+    return value if body_of(value) == body else f"{len(body)} wrong bytes"
 
 
 def copies_of(answer):
@@ -125,7 +138,8 @@ class Client(threading.Thread):
     def write(self, f, kind, key):
         self.count += 1
         w = self.chance.choice((1, 2, 2, 2, 2, 3))
-        value = f"{self.number}-{self.count}" if f == "put" else None
+        size = "L" if self.chance.random() < LARGE else ""
+        value = f"{self.number}-{self.count}{size}" if f == "put" else None
         after = self.mine.get(key)
         self.do({"f": f, "kind": kind, "key": key, "value": value, "w": w,
                  "after": after}, f"{f.upper()} /kv/{key}?w={w}", value)
@@ -144,7 +158,7 @@ class Client(threading.Thread):
         try:
             answer = self.exchange(
                 what, f"Kist-After: {after}\r\n" if after else "",
-                value.encode() if value is not None else None)
+                body_of(value) if value is not None else None)
         except OSError:
             answer = None
             self.hang_up()
@@ -161,7 +175,7 @@ class Client(threading.Thread):
         if answer.status >= 400 and answer.status != 404:
             operation["problem"] = json.loads(answer.body)["detail"]
         if is_get and answer.status == 200:
-            operation["value"] = answer.body.decode()
+            operation["value"] = value_of(answer.body)
         is_majority = operation["r" if is_get else "w"] > 1
         if operation["out"] == "ok" and answer.version and is_majority:
             key = operation["key"]

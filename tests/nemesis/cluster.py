@@ -54,7 +54,7 @@ class Cluster:
         self.flags = ["--peer-secret-file", str(secret),
                       "--anti-entropy-period", "1s", "--write-timeout",
                       "800ms", "--read-timeout", "800ms", "--ballast-bytes",
-                      "1MiB", *more]
+                      "1MiB", "--inline-bytes", "4KiB", *more]
         self.program = os.environ.get("KISTD", program)
         self.folder = folder
         self.preload = preload

@@ -4,6 +4,7 @@ import unittest
 from types import SimpleNamespace
 
 import checks
+from clients import body_of, value_of
 
 
 def operation(f, t0, version=None, **more):
@@ -87,6 +88,15 @@ class Histories(unittest.TestCase):
         check = checks.receipts_keep_their_word
         self.bad(check, put(0, "1", acked=1))
         self.good(check, put(0, "1", acked=3))
+
+
+class Values(unittest.TestCase):
+    def test_large_ones_are_known_to_the_last_byte(self):
+        for value in ("1-2", "1-2L"):
+            self.assertEqual(value_of(body_of(value)), value)
+        body = body_of("1-2L")
+        self.assertNotEqual(value_of(body[:-1]), "1-2L")
+        self.assertNotEqual(value_of(body[:500] + b"x" + body[501:]), "1-2L")
 
 
 class Ends(unittest.TestCase):

@@ -30,7 +30,8 @@ DOCUMENT = TESTS.parent / "docs" / "operations.md"
 CHAPTER = "## A cluster"
 TIMEOUT_S = 120
 FLAGS = ["--anti-entropy-period", "1s", "--write-timeout", "800ms",
-         "--read-timeout", "800ms", "--ballast-bytes", "1MiB"]
+         "--read-timeout", "800ms", "--ballast-bytes", "1MiB",
+         "--inline-bytes", "4KiB"]
 CLIENTS = 4
 PAUSE_S = 0.01
 REFUSED = 0.1  # Far above what is seen: three or six of a thousand.
