@@ -10,7 +10,8 @@ from connection import ask
 from fault import Fault
 from node import until
 
-MOST = 6  # Members; no fewer than at first.
+MOST = 6          # Members; no fewer than at first.
+PATIENCE_S = 150  # Thousands of partitions move, one after the other.
 
 
 class Change(Fault):
@@ -110,7 +111,7 @@ class Change(Fault):
     def end(self):
         if self.victim:
             self.victim.start()
-        until(f"done: {self.what}", self.is_in_ring)
+        until(f"done: {self.what}", self.is_in_ring, PATIENCE_S)
         self.has_bitten = self.epoch() > self.before
         if self.going:
             self.cluster.part(self.going)

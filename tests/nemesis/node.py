@@ -21,11 +21,11 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def until(what, condition):
-    end = time.monotonic() + PATIENCE_S
+def until(what, condition, patience_s=PATIENCE_S):
+    end = time.monotonic() + patience_s
     while not (value := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"not within {PATIENCE_S} s: {what}")
+            raise AssertionError(f"not within {patience_s} s: {what}")
         time.sleep(0.02)
     return value
 
