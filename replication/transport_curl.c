@@ -20,7 +20,6 @@
 #define SCHEME_SIZE (sizeof(SCHEME) - 1)
 
 enum {
-    IN_FLIGHT = 2, /* Requests of a lane: one is read, one is worked on. */
     CONNECT_MS = 1000,
     IDLE_S = 30,        /* An older connection is not used again. */
     KEPT_BYTES = 65536, /* Of memory that an idle transfer keeps. */
@@ -372,11 +371,21 @@ static void begin(struct transport *transport, struct transfer *transfer)
         finish(transport, transfer, ENV_NOT_SENT);
 }
 
+/*
+ * Requests at a time: one is read while one is worked on. But pushes are synced
+ * by the peer, one request after the other, so those that come meanwhile go
+ * together: fewer syncs, and no later.
+ */
+static unsigned most_in_flight(enum outbox_lane lane)
+{
+    return lane == OUTBOX_PUSHES ? 1 : 2;
+}
+
 static void flush_lane(struct transport *transport, struct transport_peer *peer,
                        enum outbox_lane lane)
 {
     while (peer->outbox.lanes[lane].first != NULL &&
-           peer->in_flight[lane] < IN_FLIGHT) {
+           peer->in_flight[lane] < most_in_flight(lane)) {
         struct transfer *transfer = take_transfer(transport, peer);
 
         if (transfer == NULL)

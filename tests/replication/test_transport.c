@@ -271,3 +271,58 @@ Test(transport, a_message_that_an_old_connection_took_is_not_called_unsent,
     close_transport();
     cr_assert(eq(uint, atomic_load(&peer.requests), 2));
 }
+
+static void ignore(struct env_call *call, enum env_outcome outcome,
+                   struct view bytes)
+{
+    (void)call;
+    (void)outcome;
+    (void)bytes;
+}
+
+static struct loop_task later;
+static struct env_call late;
+
+static void send_late(struct loop_task *task)
+{
+    (void)task;
+    transport_send(here.transport, &late);
+}
+
+static void send_in_two_turns(struct loop_task *task)
+{
+    send_it(task);
+    later.run = send_late;
+    loop_post(here.loop, &later);
+}
+
+/* Else the peer would sync twice for what it could have had at once. */
+Test(transport, a_push_waits_for_the_one_before_it, .timeout = 20)
+{
+    static const enum manner manners[] = {IS_SILENT};
+    struct frame frame = {.kind = FRAME_PUSH, .from = 1, .to = 2};
+    struct frame_push push = {.key = VIEW_LITERAL("key")};
+
+    start_peer(manners, 1);
+    open_transport("");
+    frame_begin(&frame, &here.message);
+    frame_add_push(&push, &here.message);
+    frame_seal(1, &here.message);
+    here.call = (struct env_call){
+        .to = 2,
+        .address = view_of(peer.address),
+        .message = blob_view(&here.message),
+        .timeout_ms = 10000,
+        .done = ignore,
+    };
+    late = here.call;
+    late.timeout_ms = 200;
+    late.done = on_done;
+    here.wanted = 1;
+    here.task.run = send_in_two_turns;
+    loop_post(here.loop, &here.task);
+    loop_run(here.loop);
+    cr_expect(here.outcome == ENV_NOT_SENT);
+    cr_expect(eq(u64, counter_read(&here.stats.bodies), 1));
+    close_transport();
+}
