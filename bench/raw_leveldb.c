@@ -25,7 +25,7 @@
 
 /* As in storage/engine.h and storage/engine_leveldb.c. */
 enum {
-    WRITE_BUFFER = 64 << 20,
+    WRITE_BUFFER = 32 << 20,
     BLOCK_CACHE = 64 << 20,
     MAX_FILE_BYTES = 8 << 20,
     BLOOM_BITS_PER_KEY = 10,

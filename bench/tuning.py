@@ -26,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 VARIANTS = (
     ("the defaults", {}, {}),
     ("`write-buffer-bytes` 16 MiB", {"write-buffer-bytes": "16MiB"}, {}),
-    ("`write-buffer-bytes` 32 MiB", {"write-buffer-bytes": "32MiB"}, {}),
+    ("`write-buffer-bytes` 64 MiB", {"write-buffer-bytes": "64MiB"}, {}),
     ("`write-buffer-bytes` 128 MiB", {"write-buffer-bytes": "128MiB"}, {}),
     ("`block-cache-bytes` 64 KiB", {"block-cache-bytes": "64KiB"}, {}),
     ("`block-cache-bytes` 256 MiB", {"block-cache-bytes": "256MiB"}, {}),

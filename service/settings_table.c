@@ -255,7 +255,7 @@ static const struct setting rows[] = {
     {.name = "write-buffer-bytes",
      .type = SETTING_BYTES,
      FIELD(write_buffer_bytes),
-     .fallback = "64MiB",
+     .fallback = "32MiB",
      RANGE(64 * KIB, GIB),
      .description =
          "Writes the engine gathers in memory before it makes a table of "

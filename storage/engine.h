@@ -152,7 +152,7 @@ struct engine_iterator {
 };
 
 enum {
-    ENGINE_WRITE_BUFFER = 64 << 20,
+    ENGINE_WRITE_BUFFER = 32 << 20,
     ENGINE_BLOCK_CACHE = 64 << 20,
 };
 

@@ -220,7 +220,7 @@ Test(disk, default_sizes_fit_the_filesystem)
     filesystem.size = 100000ull * MIB;
     filesystem.free_without_ballast = 50000ull * MIB;
     cr_assert(eq(int, open_disk(0, 0), KIST_OK), "%s", fault.text);
-    cr_assert(eq(u64, disk_ballast_bytes(disk), 160 * MIB));
+    cr_assert(eq(u64, disk_ballast_bytes(disk), 96 * MIB));
     cr_assert(eq(u64, disk_reserve_bytes(disk), 4096ull * MIB));
 }
 
