@@ -15,12 +15,16 @@ PATIENCE_S = 60
 class KistdCluster(servers.Kistd):
     """Three kistd with default settings: n = 3, w = 2. The first is asked."""
 
+    def __init__(self, program, settings=(), names=NAMES):
+        super().__init__(program, settings)
+        self.names = names
+
     def launch(self):
-        ports = [process.free_port() for _ in NAMES]
+        ports = [process.free_port() for _ in self.names]
         peers = ",".join(f"{name}=127.0.0.1:{port}"
-                         for name, port in zip(NAMES, ports))
+                         for name, port in zip(self.names, ports))
         self.ports = [self.node(name, port, peers)
-                      for name, port in zip(NAMES, ports)]
+                      for name, port in zip(self.names, ports)]
         self.port = self.ports[0]
         end = time.monotonic() + PATIENCE_S
         while not all(self.is_ready(port) for port in self.ports):

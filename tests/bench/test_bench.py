@@ -12,6 +12,7 @@ sys.path.insert(0, sys.argv.pop(1))
 import measure      # noqa: E402
 import raw_http     # noqa: E402
 import report       # noqa: E402
+import sizes        # noqa: E402
 import targets      # noqa: E402
 import writers      # noqa: E402
 import wrk          # noqa: E402
@@ -101,6 +102,20 @@ class Gaps(unittest.TestCase):
         self.assertAlmostEqual(found["of_one_ms"], 8000)
         self.assertAlmostEqual(found["of_all_ms"], 100)
         self.assertEqual(found["count"], 101)
+
+
+class Sizes(unittest.TestCase):
+    """What follows for a node from the number of members; a beat of 100 us."""
+
+    def test_three_members_own_everything(self):
+        self.assertEqual(sizes.row(3, 100), [
+            "3", "112", "4", "0.0", "12", "4,096", "2", "64"])
+
+    def test_beats_of_all_grow_with_the_square(self):
+        self.assertEqual(sizes.row(101, 100)[2:5], ["200", "2.0", "20,200"])
+
+    def test_who_owns_little_shares_it_with_few(self):
+        self.assertEqual(sizes.row(1000, 100)[-3:], ["12", "25", "109"])
 
 
 class Targets(unittest.TestCase):
