@@ -28,7 +28,7 @@ from node import until  # noqa: E402
 
 DOCUMENT = TESTS.parent / "docs" / "operations.md"
 CHAPTER = "## A cluster"
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 FLAGS = ["--anti-entropy-period", "1s", "--write-timeout", "800ms",
          "--read-timeout", "800ms", "--ballast-bytes", "1MiB",
          "--inline-bytes", "4KiB"]
