@@ -90,8 +90,8 @@ static const char *advice_of(enum cluster_plan_verdict verdict)
     case CLUSTER_PLAN_OTHER:
         return "The node at that address has another --node-id.";
     case CLUSTER_PLAN_TAKEN:
-        return "The node at that address has been a member, or founds a "
-               "cluster: start it with --join and an empty data directory.";
+        return "The node at that address belongs to another cluster, or "
+               "founds one: start it with --join and an empty data directory.";
     case CLUSTER_PLAN_OUTSIDE:
         return "This node is no member of its cluster. Ask another one.";
     case CLUSTER_PLAN_UNKNOWN:

@@ -57,11 +57,22 @@ static void move(struct cluster *cluster, enum founding_state to)
         cluster->hooks.founded(cluster->hooks.ctx, from, to);
 }
 
+static void show_ring(struct cluster *cluster)
+{
+    const struct ring *ring = cluster->seat.ring;
+    struct env *env = &cluster->env.env;
+
+    gauge_set(&cluster->stats.epoch, (int64_t)ring->epoch);
+    gauge_set(&cluster->stats.pending, ring->next != NULL);
+    gauge_set(&cluster->stats.since_ms, (int64_t)env->ops->mono_ms(env));
+}
+
 static void on_adopted(struct change *change)
 {
     struct cluster *cluster = OWNER(change, struct cluster, change);
 
     cluster_loop_give_orders(cluster);
+    show_ring(cluster);
     floor_follow(&cluster->floor);
     if (members_follow(&cluster->watch) != KIST_OK)
         counter_add(&cluster->stats.unwatched, 1);
@@ -142,6 +153,7 @@ static enum kist_status take_seat(struct cluster *cluster,
     if (status != KIST_OK)
         return status;
     cluster->is_seated = true;
+    show_ring(cluster);
     forget_kept(cluster);
     anti_entropy_start(&cluster->entropy);
     return KIST_OK;
@@ -253,6 +265,8 @@ static void set_parts(struct cluster *cluster)
     cluster->stats.hints = &cluster->hints.stats;
     cluster->stats.entropy = &cluster->entropy.stats;
     cluster->stats.fence = &cluster->fence.stats;
+    cluster->stats.floor = &cluster->floor.stats;
+    cluster->stats.transfer = &cluster->change.transfer.stats;
 }
 
 static enum kist_status read_kept(struct cluster *cluster, struct view name,

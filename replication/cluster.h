@@ -115,6 +115,11 @@ struct cluster_stats {
     const struct anti_entropy_stats *entropy;
     const struct fence_stats *fence;
     struct transport_files_stats files;
+    const struct floor_stats *floor;
+    const struct transfer_stats *transfer;
+    struct gauge epoch;       /* Of the ring. */
+    struct gauge pending;     /* 1: a change of the members is. */
+    struct gauge since_ms;    /* Monotonic: when the ring was gone on to. */
     struct counter unwatched; /* Rings with members that are not counted on. */
 };
 

@@ -120,11 +120,23 @@ static void draft(struct cluster_plan_ask *ask, uint64_t incarnation)
     }
 }
 
-/* Who joins says whose data it has; it must have none of another cluster. */
+/*
+ * Of another cluster, or about to found one. Who was a member of this one may
+ * come back: what it has is dropped before anything moves to it.
+ */
+static bool is_taken(const struct ring *ring, const struct frame *frame,
+                     const struct frame_beat *beat)
+{
+    return frame->epoch != 0 ? frame->cluster != ring->cluster
+                             : beat->plan != 0;
+}
+
+/* Who joins says whose data it has. */
 static enum cluster_plan_verdict judge(const struct cluster_plan_ask *ask,
                                        struct view bytes,
                                        uint64_t *out_incarnation)
 {
+    const struct ring *ring = cluster_of(ask)->seat.ring;
     struct frame frame;
     struct frame_beat beat;
 
@@ -134,11 +146,11 @@ static enum cluster_plan_verdict judge(const struct cluster_plan_ask *ask,
         return CLUSTER_PLAN_SILENT;
     if (!view_is(beat.name, ask->joining))
         return CLUSTER_PLAN_OTHER;
-    if (ring_find_incarnation(cluster_of(ask)->seat.ring, frame.from) >= 0)
+    if (ring_find_incarnation(ring, frame.from) >= 0)
         return CLUSTER_PLAN_MEMBER;
     *out_incarnation = frame.from;
-    return frame.epoch != 0 || beat.plan != 0 ? CLUSTER_PLAN_TAKEN
-                                              : CLUSTER_PLAN_GOOD;
+    return is_taken(ring, &frame, &beat) ? CLUSTER_PLAN_TAKEN
+                                         : CLUSTER_PLAN_GOOD;
 }
 
 static void on_probed(struct env_call *call, enum env_outcome outcome,

@@ -127,7 +127,8 @@ struct env_drop {
     unsigned partition;
     struct version floor;
     void (*done)(struct env_drop *drop, enum kist_status status);
-    void *own; /* The env's. */
+    uint64_t removed; /* Set before done: records. */
+    void *own;        /* The env's. */
 };
 
 /*

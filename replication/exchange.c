@@ -564,6 +564,7 @@ static enum kist_status keep(struct exchange *exchange,
     blob_append(&exchange->records, frame->body);
     if (exchange->records.failed)
         return KIST_NO_MEMORY;
+    exchange->bytes += exchange->records.size;
     body = blob_view(&exchange->records);
     exchange->waiting = 0;
     exchange->file_bytes = 0;
@@ -744,6 +745,7 @@ enum kist_status exchange_start(struct exchange *exchange, struct seat *seat)
     exchange->status = KIST_OK;
     exchange->compared = exchange->differed = 0;
     exchange->fetched = exchange->pushed = 0;
+    exchange->bytes = 0;
     exchange->partition = 0;
     exchange->call.done = on_answer;
 

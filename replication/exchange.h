@@ -68,6 +68,7 @@ struct exchange {
     unsigned compared; /* Partitions. */
     unsigned differed; /* Leaves. */
     unsigned fetched;  /* Records that we lacked. */
+    uint64_t bytes;    /* Of what was fetched. */
     unsigned pushed;   /* Records that the peer lacked. */
 
     /* Its own. */

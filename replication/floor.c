@@ -30,6 +30,7 @@ static void on_purged(struct env_drop *drop, enum kist_status status)
     struct floor *floor = OWNER(drop, struct floor, drop);
 
     floor->is_purging = false;
+    counter_add(&floor->stats.purged, drop->removed);
     if (floor->is_stopped)
         return;
     if (status == KIST_OK) {
@@ -80,6 +81,7 @@ static void hold_to_levels(struct floor *floor)
 {
     seat_hold(floor->seat, (struct version){floor->levels.fence, 0},
               (struct version){floor->levels.floor, 0});
+    gauge_set(&floor->stats.floor_ms, (int64_t)(floor->levels.floor >> 16));
     if (floor->raised != NULL)
         floor->raised(floor);
 }

@@ -43,6 +43,8 @@ struct floor_levels {
 
 struct floor_stats {
     struct counter raised; /* Floors of this node. */
+    struct counter purged; /* Records. */
+    struct gauge floor_ms; /* Since 1970; 0: there is none yet. */
 };
 
 struct floor {

@@ -267,6 +267,11 @@ void frame_add_moved(struct frame_moved moved, struct blob *out)
 {
     blob_append_u32(out, moved.total);
     blob_append_u32(out, moved.done);
+    blob_append_u64(out, moved.looks_total);
+    blob_append_u64(out, moved.looks);
+    blob_append_u64(out, moved.records);
+    blob_append_u64(out, moved.bytes);
+    blob_append_u64(out, moved.time_ms);
 }
 
 /* Take size bytes off the front of *body. */
@@ -517,10 +522,17 @@ enum kist_status frame_next_moved(struct view *body,
 {
     struct view moved;
 
-    if (!take(body, 8, &moved))
+    if (!take(body, 48, &moved))
         return KIST_CORRUPT;
-    *out_moved =
-        (struct frame_moved){read_u32(moved.data), read_u32(moved.data + 4)};
+    *out_moved = (struct frame_moved){
+        .total = read_u32(moved.data),
+        .done = read_u32(moved.data + 4),
+        .looks_total = read_u64(moved.data + 8),
+        .looks = read_u64(moved.data + 16),
+        .records = read_u64(moved.data + 24),
+        .bytes = read_u64(moved.data + 32),
+        .time_ms = read_u64(moved.data + 40),
+    };
     return KIST_OK;
 }
 

@@ -36,7 +36,8 @@
  *                   promise; round (8) proposer (8) ring size (4) ring, of what
  *                   was accepted
  *   moves           the asker's floor (8)
- *   moved           partitions in all (4), of them moved (4)
+ *   moved           partitions in all (4), of them moved (4); looks in all
+ *                   (8), of them over (8); records (8) bytes (8) time ms (8)
  *   floor           step (1) level (8)
  *   said (answer)   0: no, 1: yes, 2: begin anew (1)
  */
@@ -180,8 +181,12 @@ struct frame_promise {
 };
 
 struct frame_moved {
-    uint32_t total;
-    uint32_t done;
+    uint32_t total; /* Partitions. */
+    uint32_t done;  /* Of those. */
+    /* A partition is looked for at several owners: each is a look. */
+    uint64_t looks_total, looks;
+    uint64_t records, bytes; /* That were fetched. */
+    uint64_t time_ms;        /* Since it began. */
 };
 
 enum frame_floor_step {

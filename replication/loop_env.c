@@ -323,6 +323,7 @@ static void on_page(struct purge *purge)
             return;
     }
     job->self->drops--;
+    drop->removed = purge->removed;
     purge_close(&job->purge);
     free(job);
     drop->done(drop, status);

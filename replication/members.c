@@ -31,7 +31,7 @@ struct members_peer {
     bool is_asked;  /* The call is under way. */
     bool is_wanted; /* To be asked before its turn. */
     uint64_t asked_at_ms;
-    uint64_t clock_at_ms; /* When its clock was read. */
+    uint64_t clock_at_ms;    /* When its clock was read. */
     uint64_t together_at_ms; /* When it had our ring. */
 };
 

@@ -99,7 +99,7 @@ void progress_receive(struct progress *progress, const struct frame *frame,
                       struct replica_caller *caller)
 {
     const struct transfer *transfer = progress->transfer;
-    struct frame_moved moved = {transfer->total, transfer->done};
+    struct frame_moved moved = transfer_moved(transfer);
     struct view body = frame->body;
     struct blob answer = BLOB_EMPTY;
     uint64_t floor;

@@ -57,6 +57,27 @@ static unsigned count_bits(unsigned bits)
     return count;
 }
 
+static void show(struct transfer *transfer)
+{
+    gauge_set(&transfer->stats.total, transfer->total);
+    gauge_set(&transfer->stats.done, transfer->done);
+}
+
+/* What the exchange has fetched since it was asked last. */
+static void note_fetched(struct transfer *transfer)
+{
+    const struct exchange *exchange = &transfer->exchange;
+    uint64_t records = exchange->fetched - transfer->noted;
+    uint64_t bytes = exchange->bytes - transfer->noted_bytes;
+
+    transfer->noted = exchange->fetched;
+    transfer->noted_bytes = exchange->bytes;
+    transfer->fetched += records;
+    transfer->bytes += bytes;
+    counter_add(&transfer->stats.fetched, records);
+    counter_add(&transfer->stats.bytes, bytes);
+}
+
 /* Fetching. */
 
 static bool is_wanted(const struct transfer *transfer, unsigned partition,
@@ -78,16 +99,22 @@ static bool wants(struct exchange *exchange, unsigned partition)
     return is_wanted(transfer, partition, transfer->source);
 }
 
+static void judge(struct transfer *transfer, unsigned partition);
+
 static void has(struct exchange *exchange, unsigned partition, unsigned fetched)
 {
     struct transfer *transfer = OWNER(exchange, struct transfer, exchange);
     struct transfer_part *part = &transfer->parts[partition];
     int place = place_of(transfer->ring, partition, transfer->source);
 
+    note_fetched(transfer);
     if (fetched > 0 && ++part->looks < LOOKS_MAX)
         return;
     part->sources |= (uint8_t)(1u << place);
     part->looks = 0;
+    transfer->looks++;
+    counter_add(&transfer->stats.looks, 1);
+    judge(transfer, partition);
 }
 
 static bool is_any_wanted(const struct transfer *transfer, unsigned member)
@@ -109,6 +136,7 @@ static void judge(struct transfer *transfer, unsigned partition)
         return;
     part->is_done = true;
     transfer->done++;
+    show(transfer);
 }
 
 static void on_done(struct exchange *exchange)
@@ -116,7 +144,7 @@ static void on_done(struct exchange *exchange)
     struct transfer *transfer = OWNER(exchange, struct transfer, exchange);
 
     transfer->is_busy = false;
-    counter_add(&transfer->stats.fetched, exchange->fetched);
+    note_fetched(transfer);
     counter_add(&transfer->stats.failures, exchange->status != KIST_OK);
     if (transfer->ring == NULL || transfer->ring != transfer->seat->ring) {
         rest(transfer, 0);
@@ -133,6 +161,7 @@ static void on_done(struct exchange *exchange)
 
 static enum kist_status fetch(struct transfer *transfer)
 {
+    transfer->noted = transfer->noted_bytes = 0;
     transfer->exchange = (struct exchange){
         .peer = transfer->ring->members[transfer->source].incarnation,
         .timeout_ms = transfer->timeout_ms,
@@ -155,6 +184,9 @@ static void forget(struct transfer *transfer)
     transfer->parts = NULL;
     transfer->deaf = NULL;
     transfer->total = transfer->done = transfer->source = 0;
+    transfer->looks = 0;
+    transfer->fetched = transfer->bytes = 0;
+    show(transfer);
 }
 
 static void note_moves(struct transfer *transfer)
@@ -226,6 +258,8 @@ void transfer_follow(struct transfer *transfer)
 
     forget(transfer);
     transfer->total = transfer_count(seat->ring, seat->env->self);
+    transfer->began_ms = seat->env->ops->mono_ms(seat->env);
+    show(transfer);
     transfer->timer.fire = on_timer;
     if (transfer->total > 0)
         rest(transfer, 0); /* If busy with an older ring: when that is over. */
@@ -239,6 +273,26 @@ unsigned transfer_count(const struct ring *ring, uint64_t incarnation)
     while (ring_plan_next_move(ring, &partition, &move))
         count += ring->members[move.to].incarnation == incarnation;
     return count;
+}
+
+/* The loser may have to be asked besides: then there are more looks. */
+struct frame_moved transfer_moved(const struct transfer *transfer)
+{
+    const struct seat *seat = transfer->seat;
+    uint64_t looks = (uint64_t)transfer->total * needed(seat->ring);
+    uint64_t left = transfer->total - transfer->done;
+
+    if (transfer->looks + left > looks)
+        looks = transfer->looks + left;
+    return (struct frame_moved){
+        .total = transfer->total,
+        .done = transfer->done,
+        .looks_total = left == 0 ? transfer->looks : looks,
+        .looks = transfer->looks,
+        .records = transfer->fetched,
+        .bytes = transfer->bytes,
+        .time_ms = seat->env->ops->mono_ms(seat->env) - transfer->began_ms,
+    };
 }
 
 void transfer_stop(struct transfer *transfer)

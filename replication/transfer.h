@@ -25,7 +25,11 @@
 
 struct transfer_stats {
     struct counter fetched;  /* Records. */
+    struct counter bytes;    /* Of these. */
+    struct counter looks;    /* Of a partition, at a source, to the end. */
     struct counter failures; /* Of exchanges with a source. */
+    struct gauge total;      /* Partitions that move here now. */
+    struct gauge done;       /* Of those. */
 };
 
 struct transfer_part;
@@ -41,6 +45,10 @@ struct transfer {
 
     /* Its own. */
     unsigned total, done;    /* Partitions that move here. */
+    unsigned looks;          /* Sources of partitions that we have all of. */
+    uint64_t began_ms;       /* env's mono_ms. */
+    uint64_t fetched, bytes; /* Since then. */
+    uint64_t noted, noted_bytes; /* Of these, of the exchange at hand. */
     const struct ring *ring; /* A share: the pending one; NULL: not begun. */
     struct transfer_part *parts; /* One for each partition. */
     bool *deaf;                  /* One for each member: did not answer. */
@@ -65,5 +73,8 @@ void transfer_clear(struct transfer *transfer);
 
 /* How many partitions of this ring move to the member. */
 unsigned transfer_count(const struct ring *ring, uint64_t incarnation);
+
+/* How far it is. */
+struct frame_moved transfer_moved(const struct transfer *transfer);
 
 #endif

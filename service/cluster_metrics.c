@@ -205,6 +205,66 @@ static void add_entropy(struct metrics *metrics, struct cluster *cluster)
     metrics_counter(metrics, name, help, "at=\"there\"", &stats->pushed);
 }
 
+static double change_age(void *ctx)
+{
+    const struct cluster_stats *stats = cluster_stats(ctx);
+    double now_ms = (double)(clock_mono_ns() / 1000000);
+
+    if (gauge_read(&stats->pending) == 0)
+        return 0;
+    return (now_ms - (double)gauge_read(&stats->since_ms)) / 1e3;
+}
+
+static void add_change(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct cluster_stats *stats = cluster_stats(cluster);
+    const struct transfer_stats *transfer = stats->transfer;
+    const char *name = "kist_transfer_partitions";
+    const char *help = "Partitions that a change of the members moves here.";
+
+    metrics_gauge(metrics, "kist_cluster_epoch",
+                  "Number of the ring: each change of the members takes two.",
+                  NULL, &stats->epoch);
+    metrics_gauge(metrics, "kist_cluster_change_pending",
+                  "Whether a change of the members is under way.", NULL,
+                  &stats->pending);
+    metrics_read_gauge(metrics, "kist_cluster_change_seconds",
+                       "How long it has been, as this node knows; 0: none.",
+                       NULL, (struct metric_source){change_age, cluster});
+    metrics_gauge(metrics, name, help, "state=\"all\"", &transfer->total);
+    metrics_gauge(metrics, name, help, "state=\"done\"", &transfer->done);
+    metrics_counter(metrics, "kist_transfer_looks_total",
+                    "Partitions fetched from one of their owners.", NULL,
+                    &transfer->looks);
+    metrics_counter(metrics, "kist_transfer_records_total",
+                    "Records fetched because the members change.", NULL,
+                    &transfer->fetched);
+    metrics_counter(metrics, "kist_transfer_bytes_total", "Bytes of these.",
+                    NULL, &transfer->bytes);
+    metrics_counter(metrics, "kist_transfer_failures_total",
+                    "Sources that stopped answering, or are not ready yet.",
+                    NULL, &transfer->failures);
+}
+
+static double floor_time(void *ctx)
+{
+    return (double)gauge_read(&cluster_stats(ctx)->floor->floor_ms) / 1e3;
+}
+
+static void add_floor(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct floor_stats *stats = cluster_stats(cluster)->floor;
+
+    metrics_read_gauge(metrics, "kist_floor_timestamp_seconds",
+                       "What is dead and older than this is collected.", NULL,
+                       (struct metric_source){floor_time, cluster});
+    metrics_counter(metrics, "kist_floor_raised_total",
+                    "How often that time went on.", NULL, &stats->raised);
+    metrics_counter(metrics, "kist_purged_records_total",
+                    "Deletions and expired records collected.", NULL,
+                    &stats->purged);
+}
+
 void cluster_metrics_init(struct cluster_metrics *self, struct metrics *metrics,
                           struct cluster *cluster,
                           const struct settings *settings)
@@ -216,4 +276,6 @@ void cluster_metrics_init(struct cluster_metrics *self, struct metrics *metrics,
     add_quorums(metrics, cluster);
     add_hints(metrics, cluster);
     add_entropy(metrics, cluster);
+    add_change(metrics, cluster);
+    add_floor(metrics, cluster);
 }

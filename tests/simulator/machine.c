@@ -314,7 +314,7 @@ static bool is_dropped(struct machine *machine, struct cell *cell,
     return merge_may_purge(&record, drop->floor);
 }
 
-static void drop_partition(struct machine *machine, const struct env_drop *drop)
+static void drop_partition(struct machine *machine, struct env_drop *drop)
 {
     struct network *network = machine->network;
 
@@ -324,6 +324,7 @@ static void drop_partition(struct machine *machine, const struct env_drop *drop)
         if (is_dropped(machine, &machine->cells[i], drop)) {
             blob_clear(&machine->cells[i].record);
             network->purged += !version_is_none(drop->floor);
+            drop->removed++;
         }
 }
 
