@@ -43,19 +43,6 @@ static double keys_of_partition(const struct ring *ring, struct store *store)
     return partitions > 0 ? (double)keys / partitions : 0;
 }
 
-static const char *standing_name(enum ring_standing standing)
-{
-    switch (standing) {
-    case RING_STEADY:
-        break;
-    case RING_JOINING:
-        return "joining";
-    case RING_LEAVING:
-        return "leaving";
-    }
-    return "steady";
-}
-
 static json_t *member_of(const struct ring *ring, unsigned number,
                          const struct moves *moves, double keys)
 {
@@ -65,7 +52,7 @@ static json_t *member_of(const struct ring *ring, unsigned number,
     return json_pack("{s:o, s:o, s:s, s:i, s:i, s:f, s:i, s:i, s:I, s:I}",
                      "name", json_page_text(member->name), "address",
                      json_page_text(member->address), "standing",
-                     standing_name(member->standing), "partitions",
+                     ring_standing_name(member->standing), "partitions",
                      (int)moves->now, "partitions_then", (int)moves->then,
                      "share_then", (double)moves->then / all, "takes",
                      (int)moves->takes, "gives", (int)moves->gives,

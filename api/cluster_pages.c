@@ -43,7 +43,10 @@ static int add_place(json_t *member, const struct ring *ring,
 
     if (number < 0)
         return 0;
-    return json_object_set_new(member, "address",
+    return json_object_set_new(member, "place",
+                               json_string(ring_standing_name(
+                                   ring->members[number].standing))) |
+           json_object_set_new(member, "address",
                                json_page_text(ring->members[number].address)) |
            json_object_set_new(
                member, "partitions",
@@ -84,10 +87,11 @@ static json_t *ring_of(const struct ring *ring, uint64_t digest)
 {
     if (ring == NULL)
         return json_null();
-    return json_pack("{s:o, s:I, s:o, s:i, s:i}", "cluster",
+    return json_pack("{s:o, s:I, s:o, s:b, s:i, s:i}", "cluster",
                      json_page_hex(ring->cluster), "epoch",
                      (json_int_t)ring->epoch, "digest", json_page_hex(digest),
-                     "replicas", (int)ring->copies, "partitions",
+                     "pending", ring->next != NULL, "replicas",
+                     (int)ring->copies, "partitions",
                      (int)ring_partitions(ring));
 }
 

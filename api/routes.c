@@ -5,6 +5,7 @@
 #include "api/cluster_change.h"
 #include "api/backup_stream.h"
 #include "api/cluster_pages.h"
+#include "api/cluster_transfers.h"
 #include "api/handlers.h"
 #include "api/health.h"
 #include "api/metrics_page.h"
@@ -56,6 +57,8 @@ const struct route routes[] = {
      cluster_pages_hints, NULL},
     {METHOD_GET, "/cluster/divergence", "cluster_divergence", BODY_NONE, 0, 0,
      cluster_pages_divergence, NULL},
+    {METHOD_GET, "/cluster/transfers", "cluster_transfers", BODY_NONE, 0, 0,
+     cluster_transfers_get, NULL},
     {METHOD_GET, "/cluster/plan", "cluster_plan", BODY_NONE, 0, 0,
      cluster_change_look, NULL},
     {METHOD_POST, "/cluster/plan", "cluster_draft", BODY_PATCH, 0, 0,

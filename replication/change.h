@@ -99,6 +99,9 @@ KIST_CHECKED enum kist_status change_plan(struct change *change,
                                           const struct ring_change *what);
 KIST_CHECKED enum kist_status change_abort(struct change *change);
 
+/* A ring that was decided on, from whoever; nothing, if it is not to follow. */
+void change_learn(struct change *change, struct view ring);
+
 /* As struct seat's hooks of these names. */
 void change_notice(struct change *change, uint64_t incarnation, uint64_t epoch);
 void change_receive(struct change *change, const struct frame *frame,

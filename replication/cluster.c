@@ -137,6 +137,34 @@ static enum kist_status start_floor(struct cluster *cluster)
     return floor_start(floor, blob_view(&cluster->kept.floor));
 }
 
+static void on_ring_heard(struct join *join, struct view ring)
+{
+    change_learn(&OWNER(join, struct cluster, join)->change, ring);
+}
+
+static void on_join_moved(struct join *join, struct view address,
+                          bool is_reached)
+{
+    struct cluster *cluster = OWNER(join, struct cluster, join);
+
+    if (cluster->hooks.join_moved != NULL)
+        cluster->hooks.join_moved(cluster->hooks.ctx, address, is_reached);
+}
+
+static void start_join(struct cluster *cluster)
+{
+    cluster->join = (struct join){
+        .seat = &cluster->seat,
+        .addresses = cluster->options.join,
+        .count = cluster->options.join_count,
+        .period_ms = CALL_MS,
+        .timeout_ms = CALL_MS,
+        .heard = on_ring_heard,
+        .moved = on_join_moved,
+    };
+    join_start(&cluster->join);
+}
+
 /* Takes a share of first, as change_start(). */
 static enum kist_status take_seat(struct cluster *cluster,
                                   const struct ring *first)
@@ -156,6 +184,7 @@ static enum kist_status take_seat(struct cluster *cluster,
     show_ring(cluster);
     forget_kept(cluster);
     anti_entropy_start(&cluster->entropy);
+    start_join(cluster);
     return KIST_OK;
 }
 
@@ -376,6 +405,11 @@ enum kist_status cluster_open(const struct cluster_options *options,
     return KIST_OK;
 }
 
+const struct ring *cluster_ring(const struct cluster *cluster)
+{
+    return cluster->seat.ring;
+}
+
 void cluster_turn_end(struct cluster *cluster)
 {
     loop_env_turn_end(&cluster->env);
@@ -392,6 +426,7 @@ static void leave_seat(struct cluster *cluster)
     anti_entropy_stop(&cluster->entropy);
     change_stop(&cluster->change);
     floor_stop(&cluster->floor);
+    join_stop(&cluster->join);
 }
 
 void cluster_stop(struct cluster *cluster)
@@ -428,6 +463,7 @@ static void clear_parts(struct cluster *cluster)
     if (cluster->is_seated) {
         change_clear(&cluster->change);
         floor_clear(&cluster->floor);
+        join_clear(&cluster->join);
         cluster_plan_clear(cluster);
     }
     members_clear(&cluster->watch);

@@ -36,6 +36,8 @@ struct cluster_hooks {
     void (*member_moved)(void *ctx, const char *name, enum roll_standing from,
                          enum roll_standing to);
     void (*clock_moved)(void *ctx, enum fence_state from, enum fence_state to);
+    /* Waiting to be taken in: a member answers there, or none does any more. */
+    void (*join_moved)(void *ctx, struct view address, bool is_reached);
     /* The node went on to this ring, which is borrowed. */
     void (*adopted)(void *ctx, const struct ring *ring);
 };
@@ -51,6 +53,8 @@ struct cluster_options {
     const struct ring_member *members; /* Names and addresses. */
     unsigned member_count; /* 0: it is to be taken into another's ring. */
     unsigned copies;
+    const struct view *join; /* Without members: where some are. Kept. */
+    unsigned join_count;
 
     uint64_t clock_offset_ms;
     uint64_t hint_bytes; /* 0: no hints. */
@@ -70,6 +74,9 @@ struct cluster_options {
 KIST_CHECKED enum kist_status
 cluster_open(const struct cluster_options *options,
              const struct cluster_hooks *hooks, struct cluster **out_cluster);
+
+/* Of home's seat: NULL until there is one. Borrowed, for the moment. */
+const struct ring *cluster_ring(const struct cluster *cluster);
 
 /* At the end of each turn of the home loop, before its lane is flushed. */
 void cluster_turn_end(struct cluster *cluster);

@@ -6,6 +6,7 @@
 
 #include "replication/cluster.h"
 #include "replication/errands.h"
+#include "replication/join.h"
 #include "replication/loop_env.h"
 #include "replication/orders.h"
 
@@ -60,6 +61,7 @@ struct cluster {
     struct anti_entropy entropy;
     struct change change;
     struct floor floor;
+    struct join join;
     struct cluster_desk desk;
     struct cluster_loop *loops;
     enum kist_status status; /* Of taking the seat. */

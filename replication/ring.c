@@ -7,6 +7,20 @@
 /* More than the largest ring takes. */
 #define MEMORY_MAX (16u << 20)
 
+const char *ring_standing_name(enum ring_standing standing)
+{
+    switch (standing) {
+    case RING_STEADY:
+        return "steady";
+    case RING_JOINING:
+        return "joining";
+    case RING_LEAVING:
+        return "leaving";
+    }
+    assert(false);
+    return "";
+}
+
 uint64_t ring_hash(struct view key)
 {
     return key_hash(key);

@@ -47,6 +47,8 @@ enum ring_row {
     RING_NEXT = 2, /* Without a pending change the same. */
 };
 
+const char *ring_standing_name(enum ring_standing standing);
+
 struct ring_member {
     struct view name;     /* One vote a name. */
     struct view address;  /* host:port of its peer listener. */

@@ -41,6 +41,19 @@ static void on_clock_moved(void *ctx, enum fence_state from,
     log_end(&line);
 }
 
+static void on_join_moved(void *ctx, struct view address, bool is_reached)
+{
+    struct log_line line =
+        log_begin(ctx, is_reached ? LOG_INFO : LOG_WARN, "cluster.join");
+
+    log_text(&line, "address", address);
+    log_text(&line, "why",
+             is_reached ? VIEW_LITERAL("reached; waits to be taken in: POST "
+                                       "/cluster/plan at a member")
+                        : VIEW_LITERAL("no member answers there"));
+    log_end(&line);
+}
+
 static void on_adopted(void *ctx, const struct ring *ring)
 {
     struct log_line line = log_begin(ctx, LOG_INFO, "cluster.ring");
@@ -116,8 +129,9 @@ static enum kist_status open_cluster(struct cluster_start *start,
 {
     const struct settings *settings = start->settings;
     struct ring_member members[SETTINGS_PEERS] = {0};
-    struct cluster_hooks hooks = {start->log, on_founded, on_member_moved,
-                                  on_clock_moved, on_adopted};
+    struct cluster_hooks hooks = {start->log,      on_founded,
+                                  on_member_moved, on_clock_moved,
+                                  on_join_moved,   on_adopted};
     struct cluster_options options = {
         .home = start->home,
         .lane = start->lane,
@@ -127,6 +141,8 @@ static enum kist_status open_cluster(struct cluster_start *start,
         .members = members,
         .member_count = (unsigned)settings->peers.count,
         .copies = (unsigned)settings->replicas,
+        .join = start->join,
+        .join_count = (unsigned)settings->join.count,
         .clock_offset_ms = settings->clock_offset_ms,
         .hint_bytes = settings->hint_bytes,
         .hint_age_ms = settings->hint_age_ms,
@@ -141,7 +157,65 @@ static enum kist_status open_cluster(struct cluster_start *start,
         members[i].name = view_of(settings->peers.peers[i].name);
         members[i].address = view_of(settings->peers.peers[i].address);
     }
+    for (size_t i = 0; i < settings->join.count; i++)
+        start->join[i] = view_of(settings->join.peers[i].address);
     return cluster_open(&options, &hooks, out_cluster);
+}
+
+/* What the settings say that the ring on the disk says otherwise. */
+
+static bool is_as_in(const struct ring *ring,
+                     const struct settings_peers *peers)
+{
+    if (peers->count != ring->member_count)
+        return false;
+    for (size_t i = 0; i < peers->count; i++) {
+        int number = ring_find(ring, view_of(peers->peers[i].name));
+
+        if (number < 0 ||
+            !view_is(ring->members[number].address, peers->peers[i].address))
+            return false;
+    }
+    return true;
+}
+
+static void print_members(const struct ring *ring, struct blob *out)
+{
+    for (unsigned i = 0; i < ring->member_count; i++)
+        blob_printf(out, "%s%.*s=%.*s", i > 0 ? "," : "",
+                    (int)ring->members[i].name.size, ring->members[i].name.data,
+                    (int)ring->members[i].address.size,
+                    ring->members[i].address.data);
+}
+
+static void log_ignored(struct log *log, const char *setting,
+                        const struct blob *ring)
+{
+    struct log_line line = log_begin(log, LOG_WARN, "cluster.ignored");
+
+    log_text(&line, "setting", view_of(setting));
+    log_text(&line, "ring", blob_view(ring));
+    log_text(&line, "why",
+             VIEW_LITERAL("the ring in the data directory decides, and "
+                          "says otherwise"));
+    log_end(&line);
+}
+
+static void compare(const struct cluster_start *start, const struct ring *ring)
+{
+    const struct settings *settings = start->settings;
+    struct blob text = BLOB_EMPTY;
+
+    if (settings->peers.count > 0 && !is_as_in(ring, &settings->peers)) {
+        print_members(ring, &text);
+        log_ignored(start->log, "peers", &text);
+    }
+    blob_clear(&text);
+    if (ring->copies != settings->replicas) {
+        blob_printf(&text, "%u", ring->copies);
+        log_ignored(start->log, "replicas", &text);
+    }
+    blob_free(&text);
 }
 
 enum kist_status cluster_start_open(struct cluster_start *start,
@@ -154,6 +228,9 @@ enum kist_status cluster_start_open(struct cluster_start *start,
     status = open_cluster(start, out_cluster);
     if (status != KIST_OK)
         log_why(start->log, LOG_ERROR, "start.refused", why_not(status));
+    else if (cluster_ring(*out_cluster) != NULL &&
+             cluster_ring(*out_cluster)->epoch > 0)
+        compare(start, cluster_ring(*out_cluster));
     return status;
 }
 

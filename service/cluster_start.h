@@ -22,6 +22,7 @@ struct cluster_start {
     struct store *store;
     size_t loops; /* That serve requests. */
 
+    struct view join[SETTINGS_PEERS];
     char secret[CLUSTER_START_SECRET_MAX + 1];
 };
 

@@ -136,6 +136,23 @@ static void put_large(unsigned count)
         put(&nodes[i % 2], i, value);
 }
 
+/* Of /metrics. */
+static double series(const struct node *node, const char *name)
+{
+    const char *at;
+    size_t size = strlen(name);
+    double value = 0;
+
+    expect(node, 200, "GET /metrics", NULL);
+    blob_append_byte(&answer.body, '\0');
+    at = strstr(answer.body.data, name);
+    while (at != NULL && (at[-1] != '\n' || at[size] != ' '))
+        at = strstr(at + 1, name);
+    cr_assert(at != NULL, "%s is not there", name);
+    sscanf(at + size, "%lf", &value);
+    return value;
+}
+
 static void expect_problem(const struct node *node, const char *what,
                            const char *body, unsigned status, const char *word)
 {
@@ -189,7 +206,8 @@ Test(members, a_member_leaves)
     c = &nodes[2];
     put_keys(0);
     commit(c, "{\"leave\": \"c\"}");
-    put_keys(KEYS); /* Meanwhile. */
+    for (unsigned i = 0; i < KEYS; i++) /* Meanwhile. */
+        put(&nodes[i % 2], KEYS + i, text("%u", KEYS + i));
     for (unsigned n = 0; n < NODES; n++)
         UNTIL(epoch_of(&nodes[n]) == 3);
     expect(c, 503, "GET /readyz?verbose", NULL);
@@ -250,9 +268,18 @@ Test(members, a_change_is_given_up_and_made_later)
                    change_with("\"join\": ", d), 409, "change-pending");
     expect(&nodes[1], 200, "GET /cluster/plan", NULL);
     cr_expect(answer_has("\"pending\""));
+    for (unsigned n = 0; n <= NODES; n++) /* And d asks itself. */
+        UNTIL(ask(&nodes[n], "GET /cluster/transfers", "", NULL) == 200 &&
+              answer_has("\"name\":\"d\",\"answers\":true,"
+                         "\"partitions\":3072") &&
+              answer_has("\"seconds_left\""));
+    cr_expect(series(d, "kist_transfer_partitions{state=\"all\"}") == 3072);
+    cr_expect(series(a, "kist_cluster_change_pending") == 1);
     expect(&nodes[1], 204, "DELETE /cluster/plan", NULL);
     for (unsigned n = 0; n <= NODES; n++)
         UNTIL(epoch_of(&nodes[n]) == 3);
+    expect(a, 200, "GET /cluster/transfers", NULL);
+    cr_expect(answer_has("\"pending\":false,\"members\":[]"));
     UNTIL(ask(d, "GET /readyz?verbose", "", NULL) == 503 &&
           answer_has("no member of the ring"));
     expect(a, 204, "DELETE /kv/key-1", NULL);
@@ -287,23 +314,6 @@ Test(members, a_change_goes_on_after_restarts)
     kistd_kill(&nodes[0].kistd);
     for (unsigned i = 0; i < 60; i++)
         UNTIL(ask(d, text("GET /kv/key-%u", i), "", NULL) == 200);
-}
-
-/* Of /metrics. */
-static double series(const struct node *node, const char *name)
-{
-    const char *at;
-    size_t size = strlen(name);
-    double value = 0;
-
-    expect(node, 200, "GET /metrics", NULL);
-    blob_append_byte(&answer.body, '\0');
-    at = strstr(answer.body.data, name);
-    while (at != NULL && (at[-1] != '\n' || at[size] != ' '))
-        at = strstr(at + 1, name);
-    cr_assert(at != NULL, "%s is not there", name);
-    sscanf(at + size, "%lf", &value);
-    return value;
 }
 
 Test(members, what_is_deleted_goes_when_all_have_it_and_stays_away)
