@@ -218,10 +218,11 @@ static void next_partition(struct exchange *exchange)
            !exchange->differs[exchange->partition])
         exchange->partition++;
     if (exchange->partition == partitions) {
-        finish(exchange, KIST_OK);
+        finish(exchange, exchange->lacks_files ? KIST_CONFLICT : KIST_OK);
         return;
     }
     exchange->part.partition = exchange->partition++;
+    exchange->lacks_file = false;
     exchange->had = exchange->fetched;
     if (is_empty_here(exchange)) {
         exchange->differed++;
@@ -293,7 +294,7 @@ static void next_leaf(struct exchange *exchange)
         ask_page(exchange);
         return;
     }
-    if (exchange->has != NULL)
+    if (exchange->has != NULL && !exchange->lacks_file)
         exchange->has(exchange, exchange->part.partition,
                       exchange->fetched - exchange->had);
     next_partition(exchange);
@@ -439,7 +440,7 @@ static void wait_for_files(struct exchange *exchange, enum exchange_state state,
         exchange->moved_ms = now_ms(exchange);
     exchange->progress = progress;
     if (now_ms(exchange) - exchange->moved_ms > exchange->timeout_ms) {
-        finish(exchange, KIST_IO);
+        finish(exchange, KIST_CONFLICT); /* As if it were busy. */
         return;
     }
     exchange->state = state;
@@ -464,12 +465,16 @@ static void fetch(struct exchange *exchange)
 static bool is_file_coming(struct exchange_need *kept, uint64_t *progress)
 {
     struct exchange *exchange = kept->exchange;
+    enum kist_status status;
     uint64_t some;
 
-    kept->apply.status = bring_file(exchange->seat, kept->key,
-                                    &kept->apply.record, exchange->peer, &some);
+    status = bring_file(exchange->seat, kept->key, &kept->apply.record,
+                        exchange->peer, &some);
     *progress += some;
-    return kept->apply.status == KIST_BUSY;
+    if (status == KIST_BUSY)
+        return true;
+    exchange->lacks_file = exchange->lacks_files = true;
+    return false;
 }
 
 /* What all of them came to. */
@@ -484,9 +489,6 @@ static void kept_all(struct exchange *exchange)
         if (kept->is_coming)
             kept->is_coming = is_file_coming(kept, &progress);
         is_any_coming |= kept->is_coming;
-        if (!kept->is_coming && kept->apply.done != NULL &&
-            kept->apply.status != KIST_OK)
-            exchange->status = kept->apply.status;
     }
     if (is_outdated(exchange))
         finish(exchange, KIST_CONFLICT);
@@ -505,6 +507,8 @@ static void on_kept(struct env_apply *apply)
 
     exchange->fetched += apply->status == KIST_OK;
     kept->is_coming = apply->status == KIST_NOT_FOUND;
+    if (apply->status != KIST_OK && !kept->is_coming)
+        exchange->status = apply->status;
     if (--exchange->waiting == 0)
         kept_all(exchange);
 }
@@ -744,6 +748,7 @@ enum kist_status exchange_start(struct exchange *exchange, struct seat *seat)
     exchange->ring = ring_share(seat->ring);
     exchange->status = KIST_OK;
     exchange->compared = exchange->differed = 0;
+    exchange->lacks_file = exchange->lacks_files = false;
     exchange->fetched = exchange->pushed = 0;
     exchange->bytes = 0;
     exchange->partition = 0;

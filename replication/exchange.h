@@ -62,7 +62,8 @@ struct exchange {
     /* Results. */
     /*
      * KIST_OK: both have the same, or had. KIST_IO: no answer. KIST_NOT_FOUND:
-     * another node is where the peer was. KIST_CONFLICT: another ring, or busy.
+     * another node is where the peer was. KIST_CONFLICT: another ring, or busy,
+     * or a file could not be brought.
      */
     enum kist_status status;
     unsigned compared; /* Partitions. */
@@ -87,6 +88,8 @@ struct exchange {
     unsigned fetch_count, push_count;
     struct blob records; /* The answer that holds what was fetched. */
     unsigned waiting;    /* Records that are not in our store yet. */
+    bool lacks_file;     /* Of this partition, one could not be brought; */
+    bool lacks_files;    /* or of any. The others are compared all the same. */
     uint64_t file_bytes; /* Of the files that they need. */
     uint64_t progress;   /* Of all files together, and the last time that was */
     uint64_t moved_ms;   /* another number. */

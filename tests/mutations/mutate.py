@@ -87,6 +87,9 @@ MUTATIONS = [
      "*out_differs = bucket_sum_equal(there, (struct bucket_sum){0}) !=\n"
      "        bucket_sum_equal(env->ops->sum(env, part),\n"
      "                         (struct bucket_sum){0});"),
+    ("a record counts before its file is there", "replication/replica.c",
+     "(struct frame_pushed){.result = FRAME_COMING,",
+     "(struct frame_pushed){.result = FRAME_DURABLE,"),
     ("Kist-After is not looked at", "replication/quorum_read.c",
      "return are_enough(read, read->n - read->w + 1);", "return true;"),
     ("the clock's lease is forgotten by a restart",

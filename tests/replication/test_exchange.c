@@ -235,3 +235,117 @@ Test(exchange, a_full_disk_there_ends_it_and_keeps_what_came)
     cr_expect_eq(exchanged(&run)->status, KIST_OK);
     expect_same();
 }
+
+/* Large values. */
+
+static struct record large_record(unsigned serial, uint64_t version,
+                                  struct blob *bytes)
+{
+    struct large_reference file = {.serial = serial, .size = 100};
+
+    blob_clear(bytes);
+    large_reference_encode(&file, bytes);
+    return (struct record){.version = {version << 16, 1},
+                           .large = true,
+                           .value = blob_view(bytes)};
+}
+
+enum file { WITH_FILE, WITHOUT_FILE };
+
+static void store_large_value(unsigned machine, const char *key,
+                              unsigned serial, enum file file)
+{
+    struct cell *cell = machine_cell(&network.machines[machine], view_of(key));
+    struct blob bytes = BLOB_EMPTY;
+    struct record record = large_record(serial, 5, &bytes);
+
+    blob_clear(&cell->record);
+    record_encode(view_of(key), &record, &cell->record);
+    if (file == WITH_FILE)
+        machine_put_file(&network.machines[machine], &record);
+    blob_free(&bytes);
+}
+
+static bool has_file(unsigned machine, unsigned serial)
+{
+    struct blob bytes = BLOB_EMPTY;
+    struct record record = large_record(serial, 5, &bytes);
+    bool has = machine_has_file(&network.machines[machine], &record);
+
+    blob_free(&bytes);
+    return has;
+}
+
+Test(exchange, files_go_either_way_with_their_records)
+{
+    struct run run;
+
+    store_large_value(0, "ours", 1, WITH_FILE);
+    store_large_value(1, "theirs", 2, WITH_FILE);
+    store(1, "small", 5, false);
+    cr_expect(eq(int, exchanged(&run)->status, KIST_OK));
+    cr_expect(eq(uint, run.exchange.fetched, 2));
+    cr_expect(eq(uint, run.exchange.pushed, 1));
+    expect_same();
+    cr_expect(has_file(0, 2));
+    cr_expect(has_file(1, 1));
+}
+
+Test(exchange, a_file_that_nobody_has_holds_nothing_else_up)
+{
+    struct run run;
+
+    store_large_value(1, "lost", 1, WITHOUT_FILE);
+    for (unsigned i = 0; i < 20; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "key %u", i);
+        store(1, key, 5, false);
+    }
+    cr_expect(eq(int, exchanged(&run)->status, KIST_CONFLICT));
+    cr_expect(eq(uint, run.exchange.fetched, 20));
+    cr_expect(zero(
+        sz, machine_cell(&network.machines[0], view_of("lost"))->record.size));
+}
+
+static bool had[16]; /* Of each partition. */
+
+static bool wants_all(struct exchange *exchange, unsigned partition)
+{
+    (void)exchange, (void)partition;
+    return true;
+}
+
+static void note_had(struct exchange *exchange, unsigned partition,
+                     unsigned fetched)
+{
+    (void)exchange, (void)fetched;
+    had[partition] = true;
+}
+
+/* As a new owner of all of them. */
+static void wanted_partitions(struct run *run)
+{
+    *run = (struct run){.exchange = {.peer = network.machines[1].env.self,
+                                     .timeout_ms = 400,
+                                     .done = on_done,
+                                     .wants = wants_all,
+                                     .has = note_had}};
+    cr_assert_eq(exchange_start(&run->exchange, &network.machines[0].seat),
+                 KIST_OK);
+    world_run(&world, world.now_us + 5000000);
+    cr_assert(eq(uint, run->done, 1));
+}
+
+Test(exchange, a_new_owner_has_no_partition_without_its_files)
+{
+    struct run run;
+
+    store_large_value(1, "lost", 1, WITHOUT_FILE);
+    store_large_value(1, "there", 2, WITH_FILE);
+    wanted_partitions(&run);
+    cr_expect(eq(int, run.exchange.status, KIST_CONFLICT));
+    cr_expect(has_file(0, 2));
+    cr_expect(not(had[ring_partition_of(network.ring, view_of("lost"))]));
+    cr_expect(had[ring_partition_of(network.ring, view_of("there"))]);
+}

@@ -23,6 +23,9 @@ struct operation {
     struct version before; /* A read must not be older. */
     struct version mine;
     char value[32];
+    char file[LARGE_REFERENCE_SIZE];
+    struct machine *machine; /* By which it is written. */
+    uint64_t incarnation;
 };
 
 static struct view key_at(unsigned key)
@@ -180,12 +183,14 @@ static bool is_as_new(const struct clients *clients, unsigned key,
     return false;
 }
 
-/* What a machine has of a key, or none. */
+/* What a machine has of a key, or none; with its file, if it has one. */
 static struct version version_at(struct machine *machine, unsigned key)
 {
     struct record record = {.version = VERSION_NONE};
     bool found = machine_record(machine, key_at(key), &record) != NULL;
 
+    if (found && record.large && !machine_has_file(machine, &record))
+        return VERSION_NONE;
     return found ? record.version : VERSION_NONE;
 }
 
@@ -274,9 +279,49 @@ static void write_answered(struct quorum_write *write)
     rest(operation->session);
 }
 
+/* A machine that was wiped since, or is down, has nothing to give up. */
 static void write_ended(struct quorum_write *write)
 {
-    operation_free(OWNER(write, struct operation, write));
+    struct operation *operation = OWNER(write, struct operation, write);
+
+    if (write->record.large && operation->machine->is_up &&
+        operation->machine->env.self == operation->incarnation)
+        machine_give_up_file(operation->machine, write->key, &write->record);
+    operation_free(operation);
+}
+
+/* What the n-th write has for a value: its name, or a file's. */
+static bool is_large(const struct clients *clients, size_t number)
+{
+    return clients->write_files && number % 4 == 3;
+}
+
+static void name_file(size_t number, char out[LARGE_REFERENCE_SIZE])
+{
+    struct large_reference file = {
+        .boot = 1, .serial = number + 1, .size = 100, .hash = number};
+    struct blob bytes = BLOB_EMPTY;
+
+    large_reference_encode(&file, &bytes);
+    if (bytes.size != LARGE_REFERENCE_SIZE)
+        abort();
+    memcpy(out, bytes.data, bytes.size);
+    blob_free(&bytes);
+}
+
+/* The client is with that machine, which has taken the file already. */
+static void bring_file(struct operation *operation, struct machine *machine)
+{
+    struct record *record = &operation->write.record;
+
+    if (!is_large(operation->clients, operation->clients->logged))
+        return;
+    name_file(operation->clients->logged, operation->file);
+    record->large = true;
+    record->value = (struct view){operation->file, LARGE_REFERENCE_SIZE};
+    operation->machine = machine;
+    operation->incarnation = machine->env.self;
+    machine_put_file(machine, record);
 }
 
 static enum kist_status begin_write(struct operation *operation,
@@ -300,6 +345,8 @@ static enum kist_status begin_write(struct operation *operation,
     };
     if (!operation->write.record.tombstone)
         operation->write.record.value = view_of(operation->value);
+    if (!operation->write.record.tombstone)
+        bring_file(operation, machine);
     if (version_is_none(session->token) ||
         timekeeper_observe(&machine->seat.clock, session->token))
         status = quorum_write_start(&operation->write, &machine->seat);
@@ -309,6 +356,9 @@ static enum kist_status begin_write(struct operation *operation,
               operation->write.w, machine->number, kist_status_name(status));
     if (status == KIST_OK)
         log_write(operation, machine);
+    else if (operation->write.record.large)
+        machine_give_up_file(machine, operation->write.key,
+                             &operation->write.record);
     return status;
 }
 
@@ -330,14 +380,18 @@ static bool was_written(struct clients *clients, unsigned key,
 {
     size_t at = 0;
     const struct logged *logged = find_logged(clients, record->version, &at);
-    char value[32];
+    char value[32], file[LARGE_REFERENCE_SIZE];
+    struct view wanted = {file, sizeof(file)};
 
     snprintf(value, sizeof(value), "write %zu", at);
+    name_file(at, file);
+    if (!is_large(clients, at))
+        wanted = view_of(value);
     return logged != NULL && logged->key == key &&
            logged->tombstone == record->tombstone &&
            logged->fate != FATE_NOT_APPLIED &&
            (record->tombstone ? record->value.size == 0
-                              : view_is(record->value, value));
+                              : view_equal(record->value, wanted));
 }
 
 static void check_read(struct operation *operation)
@@ -591,6 +645,10 @@ static void check_copy(struct clients *clients, unsigned key,
                  key_at(key).data, owner->number, record.version.hlc,
                  record.version.incarnation, clients->known[key].hlc,
                  clients->known[key].incarnation);
+    world_expect(clients->world,
+                 !record.large || machine_has_file(owner, &record),
+                 "%s: machine %u has lost the file of its value",
+                 key_at(key).data, owner->number);
     world_expect(clients->world, !found || was_written(clients, key, &record),
                  "%s: machine %u has what was never written", key_at(key).data,
                  owner->number);

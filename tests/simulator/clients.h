@@ -60,7 +60,8 @@ struct session {
 struct clients {
     struct network *network;
     struct world *world;
-    bool are_tired; /* Begin nothing more. */
+    bool are_tired;   /* Begin nothing more. */
+    bool write_files; /* Some of the values are large. */
     struct session sessions[SESSIONS];
     struct version known[KEYS]; /* What a majority read must not fall behind. */
     struct version last[MACHINES_MAX]; /* That each machine has given. */

@@ -248,6 +248,164 @@ static enum kist_status list(struct env *env, struct env_part part,
     return KIST_OK;
 }
 
+/* Files. */
+
+/* 0: it has none. */
+static uint64_t file_of(const struct record *record)
+{
+    struct large_reference file;
+
+    if (!record->large || record->tombstone)
+        return 0;
+    if (large_reference_decode(record->value, &file) != KIST_OK)
+        abort();
+    return file.serial;
+}
+
+/* 0: room for one. */
+static uint64_t *find_file(struct machine *machine, uint64_t serial)
+{
+    for (unsigned i = 0; i < FILES_MAX; i++)
+        if (machine->files[i] == serial)
+            return &machine->files[i];
+    return NULL;
+}
+
+bool machine_has_file(const struct machine *machine,
+                      const struct record *record)
+{
+    return find_file((struct machine *)machine, file_of(record)) != NULL;
+}
+
+static void add_file(struct machine *machine, uint64_t serial)
+{
+    uint64_t *room = find_file(machine, 0);
+
+    if (find_file(machine, serial) != NULL)
+        return;
+    if (room == NULL)
+        abort(); /* More files than a simulation has. */
+    *room = serial;
+}
+
+void machine_put_file(struct machine *machine, const struct record *record)
+{
+    add_file(machine, file_of(record));
+}
+
+static void drop_file(struct machine *machine, const struct record *record)
+{
+    uint64_t serial = file_of(record);
+    uint64_t *file = serial != 0 ? find_file(machine, serial) : NULL;
+
+    if (file != NULL)
+        *file = 0;
+}
+
+void machine_give_up_file(struct machine *machine, struct view key,
+                          const struct record *record)
+{
+    struct record stored;
+
+    if (machine_record(machine, key, &stored) == NULL ||
+        file_of(&stored) != file_of(record))
+        drop_file(machine, record);
+}
+
+/* A file on its way, from one source after the other, in some steps. */
+struct haul {
+    struct haul *next;
+    struct event event;
+    struct machine *to;
+    struct env_bring bring;
+    unsigned source; /* bring.count: it has failed. */
+    unsigned left, progress;
+};
+
+static void forget_haul(struct haul *haul)
+{
+    struct haul **link = &haul->to->hauls;
+
+    while (*link != haul)
+        link = &(*link)->next;
+    *link = haul->next;
+    world_cancel(world_of(haul->to), &haul->event);
+    free(haul);
+}
+
+static void plan_step(struct haul *haul)
+{
+    struct world *world = world_of(haul->to);
+
+    world_plan(world, &haul->event, 100 + world_below(world, 20000));
+}
+
+static bool can_come_from(struct haul *haul, uint64_t incarnation)
+{
+    struct network *network = haul->to->network;
+    struct machine *from = network_find(network, incarnation);
+
+    return from != NULL && from->is_up && !haul->to->disk_is_full &&
+           !network->blocked[from->number][haul->to->number] &&
+           !network->blocked[haul->to->number][from->number] &&
+           find_file(from, haul->bring.file.serial) != NULL;
+}
+
+static void on_step(struct event *event)
+{
+    struct haul *haul = OWNER(event, struct haul, event);
+
+    if (!can_come_from(haul, haul->bring.sources[haul->source].incarnation)) {
+        if (++haul->source < haul->bring.count)
+            plan_step(haul);
+        return; /* Whoever asks next hears of it. */
+    }
+    haul->progress++;
+    if (--haul->left > 0) {
+        plan_step(haul);
+        return;
+    }
+    add_file(haul->to, haul->bring.file.serial);
+    haul->to->network->hauled++;
+    forget_haul(haul);
+}
+
+static void begin_haul(struct machine *machine, const struct env_bring *bring)
+{
+    struct haul *haul = allocate(sizeof(*haul));
+
+    *haul =
+        (struct haul){.next = machine->hauls,
+                      .event.happen = on_step,
+                      .to = machine,
+                      .bring = *bring,
+                      .left = 1 + (unsigned)world_below(world_of(machine), 20)};
+    machine->hauls = haul;
+    plan_step(haul);
+}
+
+static enum kist_status bring(struct env *env, const struct env_bring *bring,
+                              uint64_t *out_progress)
+{
+    struct machine *machine = of_env(env);
+    struct haul *haul = machine->hauls;
+
+    if (machine->is_dying)
+        return KIST_STOPPING;
+    while (haul != NULL && haul->bring.file.serial != bring->file.serial)
+        haul = haul->next;
+    *out_progress = haul != NULL ? haul->progress : 0;
+    if (haul != NULL && haul->source == haul->bring.count) {
+        forget_haul(haul);
+        return KIST_NOT_FOUND;
+    }
+    if (haul == NULL && bring->count == 0)
+        return KIST_NOT_FOUND;
+    if (haul == NULL)
+        begin_haul(machine, bring);
+    return KIST_BUSY;
+}
+
 /* What a commit does with a record that comes from anywhere. */
 static void keep_newer(struct machine *machine, struct env_apply *apply)
 {
@@ -259,12 +417,21 @@ static void keep_newer(struct machine *machine, struct env_apply *apply)
     apply->replaced = has && !record_is_dead(&stored, wall_ms(&machine->env));
     if (has && merge_compare(&stored, &apply->record) >= 0) {
         apply->winner = stored.version;
+        if (file_of(&stored) != file_of(&apply->record))
+            drop_file(machine, &apply->record);
         return;
     }
     if (version_compare(apply->record.version, apply->floor) < 0) {
         apply->status = KIST_CONFLICT;
+        drop_file(machine, &apply->record);
         return;
     }
+    if (apply->record.large && !machine_has_file(machine, &apply->record)) {
+        apply->status = KIST_NOT_FOUND;
+        return;
+    }
+    if (has && file_of(&stored) != file_of(&apply->record))
+        drop_file(machine, &stored);
     apply->winner = apply->record.version;
     blob_clear(&cell->record);
     record_encode(apply->key, &apply->record, &cell->record);
@@ -322,6 +489,10 @@ static void drop_partition(struct machine *machine, struct env_drop *drop)
         network->floor = drop->floor;
     for (unsigned i = 0; i < CELLS_MAX && machine->cells[i].key.size > 0; i++)
         if (is_dropped(machine, &machine->cells[i], drop)) {
+            struct record record;
+
+            machine_record(machine, blob_view(&machine->cells[i].key), &record);
+            drop_file(machine, &record);
             blob_clear(&machine->cells[i].record);
             network->purged += !version_is_none(drop->floor);
             drop->removed++;
@@ -700,6 +871,7 @@ static const struct env_ops ops = {
     .send = send,
     .get = get,
     .apply = apply,
+    .bring = bring,
     .sum = sum,
     .list = list,
     .lease = lease,
@@ -774,6 +946,8 @@ void machine_crash(struct machine *machine)
         floor_stop(&machine->floor);
     }
     tear(machine, machine->syncing);
+    while (machine->hauls != NULL)
+        forget_haul(machine->hauls);
     drain(machine);
     members_clear(&machine->members);
     if (!machine->network->is_founding) {
@@ -1046,6 +1220,7 @@ static void clear_disk(struct machine *machine)
         blob_free(&machine->kept[i].bytes);
     }
     machine->lease_ms = 0;
+    memset(machine->files, 0, sizeof(machine->files));
 }
 
 void machine_wipe(struct machine *machine)

@@ -6,6 +6,9 @@
  * whoever waits, while nothing of it reaches anybody else. So a crash leaves
  * no memory behind, and the code under test does not know that it died.
  *
+ * A large value has a file, of which a machine knows only whether it has it:
+ * durable, beside the records, and gone with the last record that names it.
+ *
  * A message may be lost, its answer may be lost, either may come late, and a
  * message may come twice, also long after its sender gave up.
  */
@@ -23,6 +26,7 @@
 #define CELLS_MAX    256 /* Keys that a machine's disk can hold. */
 #define KEPT_MAX     4   /* Names of what it keeps besides. */
 #define EPOCHS_MAX   256
+#define FILES_MAX    64 /* Of large values, on a machine's disk. */
 
 /* Of all links and disks of a network. */
 struct weather {
@@ -73,6 +77,7 @@ struct machine {
 
     struct cell cells[CELLS_MAX]; /* Durable, and what reads find. */
     uint64_t lease_ms;            /* Durable. */
+    uint64_t files[FILES_MAX];    /* Their serials; durable. 0: none. */
     struct kept kept[KEPT_MAX];   /* Durable. */
     struct write_back *queue;     /* Waits for the next sync, in order. */
     struct write_back *syncing;   /* The sync under way has these. */
@@ -80,6 +85,7 @@ struct machine {
 
     struct flight *flights; /* Calls that are not done. */
     struct alarm *alarms;   /* Timers that are set. */
+    struct haul *hauls;     /* Files on their way here. */
 };
 
 #define GRACE_MS 1000 /* Deletions stay for at least so long. */
@@ -109,6 +115,7 @@ struct network {
     unsigned delivered, lost, crashes; /* Proof that faults had an effect. */
     unsigned adopted;                  /* Rings, by machines. */
     unsigned purged;                   /* Records. */
+    unsigned hauled;                   /* Files. */
     struct version floor; /* The highest that anybody has purged to. */
 };
 
@@ -146,6 +153,15 @@ struct machine *network_find(struct network *network, uint64_t incarnation);
 
 /* Where a key is on the disk. */
 struct cell *machine_cell(struct machine *machine, struct view key);
+
+/* The file of a large value, as the one that takes it from a client has it. */
+bool machine_has_file(const struct machine *machine,
+                      const struct record *record);
+void machine_put_file(struct machine *machine, const struct record *record);
+
+/* Nobody needs it for that write any more; a record here may name it. */
+void machine_give_up_file(struct machine *machine, struct view key,
+                          const struct record *record);
 
 /* What a read of the disk finds now, or NULL; decoded into *out. */
 const struct record *machine_record(struct machine *machine, struct view key,

@@ -22,6 +22,10 @@
 #define STORM_US 6000000 /* How long things go wrong. */
 #define READ_US  1000000 /* For the last reads. */
 
+/* In one of so many clusters some values are large, and have files. */
+#define FILES_OF 16
+#define FILES_AT 7
+
 #define FOUNDING_US      1000000
 #define FOUNDING_CALM_US 3000000
 
@@ -35,6 +39,7 @@ struct totals {
     uint64_t crashes, delivered, lost, forged, fenced, jumps;
     uint64_t foundings, founded; /* Clusters that had no ring, and got one. */
     uint64_t changing, asked, aborts, wipes, adopted, fetched, purged;
+    uint64_t with_files, hauled;
 };
 
 static void count_changes(struct totals *totals, const struct manager *manager)
@@ -174,6 +179,7 @@ static bool run_clients(struct network *network, struct world *world,
     nemesis.wrong_clocks = is_changing ? 1 : (founders - 1) / 2;
     nemesis_start(&nemesis);
     clients_init(&clients, network);
+    clients.write_files = world->seed % FILES_OF == FILES_AT;
     if (is_changing)
         manager_start(&manager, network);
     world_run(world, STORM_US);
@@ -182,6 +188,8 @@ static bool run_clients(struct network *network, struct world *world,
     right = is_right(world);
     count(totals, &clients);
     count_faults(totals, &nemesis);
+    totals->with_files += clients.write_files;
+    totals->hauled += network->hauled;
     if (is_changing)
         count_changes(totals, &manager);
     network_clear(network);
@@ -291,6 +299,8 @@ static void report(const struct totals *totals, uint64_t seeds)
         {"rings gone on to", totals->adopted},
         {"records fetched by new owners", totals->fetched},
         {"deletions purged", totals->purged},
+        {"clusters with large values", totals->with_files},
+        {"files brought", totals->hauled},
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
@@ -309,7 +319,8 @@ static bool is_void(const struct totals *totals, uint64_t seeds)
            totals->wipes < totals->changing / 4 || totals->purged < seeds ||
            totals->fetched < totals->changing ||
            totals->founded < totals->foundings / 4 || totals->forged < seeds ||
-           totals->jumps < seeds || totals->fenced < seeds;
+           totals->jumps < seeds || totals->fenced < seeds ||
+           totals->hauled < 20 * totals->with_files;
 }
 
 int main(int argc, char **argv)
