@@ -62,31 +62,6 @@ void far_value_free(struct far_value *far)
     free(far);
 }
 
-static bool names(const struct record *record,
-                  const struct large_reference *file)
-{
-    struct large_reference named;
-
-    return record->large &&
-           large_reference_decode(record->value, &named) == KIST_OK &&
-           large_reference_same(&named, file);
-}
-
-/* The record of another owner may be one that is not here, or no more. */
-void far_value_mend(struct request *request, const struct far_value *far)
-{
-    struct env *env = request->api_loop->seat->env;
-    struct item item = {0};
-    uint64_t progress;
-    enum kist_status status =
-        store_get(request->api->store, request->key, &item);
-
-    if (status == KIST_OK && names(&item.record, &far->bring.file))
-        status = env->ops->bring(env, &far->bring, &progress);
-    (void)status; /* Whoever finds it missing next asks again. */
-    item_free(&item);
-}
-
 enum kist_status far_value_read(struct far_value *far, uint64_t offset,
                                 size_t size, char *room)
 {

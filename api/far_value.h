@@ -30,12 +30,6 @@ KIST_CHECKED enum kist_status far_value_new(struct request *request,
 void far_value_free(struct far_value *far); /* Takes NULL. Any thread. */
 
 /*
- * If this node should have the file, by its own record: have it brought. Does
- * not wait for it.
- */
-void far_value_mend(struct request *request, const struct far_value *far);
-
-/*
  * Any piece of it. KIST_NOT_FOUND: no owner has the file. KIST_IO, KIST_BUSY,
  * KIST_NO_MEMORY. Blocks.
  */

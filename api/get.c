@@ -17,6 +17,7 @@
 #include "api/wait.h"
 #include "base/clock.h"
 #include "base/owner.h"
+#include "replication/cluster_mend.h"
 #include "replication/seat.h"
 #include "storage/store.h"
 
@@ -162,7 +163,7 @@ static void load_done(struct file_work *work)
 
     budget_give_back(load->memory, load->size);
     if (load->is_far)
-        far_value_mend(request, load->far);
+        cluster_mend(request->api->cluster, request->key);
     far_value_free(load->far);
     free(load);
     if (status == KIST_OK) {

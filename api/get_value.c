@@ -10,6 +10,7 @@
 #include "api/range.h"
 #include "api/reply.h"
 #include "base/owner.h"
+#include "replication/cluster_mend.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -365,7 +366,7 @@ static enum kist_status open_value(struct answer *answer)
     if (afar == KIST_NOT_FOUND)
         return status;
     if (afar == KIST_OK)
-        far_value_mend(request, answer->far);
+        cluster_mend(request->api->cluster, request->key);
     return afar;
 }
 

@@ -7,31 +7,25 @@
 #include "replication/transport_files.h"
 
 #include "base/clock.h"
+#include "replication/transport_fetch.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-    CONNECT_MS = 1000,
-    SILENCE_S = 5,      /* Less than LEAST_BYTES a second for so long: over. */
-    LEAST_BYTES = 1024, /* A second. */
-    PIECE_MS = 5000,    /* transport_files_read(), of each source. */
-    IDLE_S = 30,        /* An older connection is not used again. */
-    BUFFER_BYTES = 256 << 10,
+    PIECE_MS = 5000, /* transport_files_read(), of each source. */
     FAILED_MS = 10000,
-    URL_SIZE = 300,
-    SPARE_HANDLES = 16,
+    ADDRESS_SIZE = 260,
+    SPARES = 16,
 };
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SYNCING, JOB_FAILED };
 
 struct source {
-    char address[URL_SIZE];
+    char address[ADDRESS_SIZE];
 };
 
 struct file_job {
@@ -48,7 +42,7 @@ struct file_job {
 struct transport_files {
     /* Set by transport_files_open(), then read-only. */
     struct transport_files_options options;
-    struct curl_slist *headers;
+    char *secret;
     unsigned threads;
     pthread_t ids[TRANSPORT_FILES_THREADS];
 
@@ -57,7 +51,7 @@ struct transport_files {
     pthread_cond_t work;
     struct file_job *jobs; /* The oldest first. */
     unsigned count;
-    CURL *spare[SPARE_HANDLES]; /* For pieces, each with its connections. */
+    struct transport_fetch *spare[SPARES]; /* For pieces. */
     unsigned spares;
 };
 
@@ -66,146 +60,53 @@ static uint64_t now_ms(void)
     return clock_mono_ns() / 1000000;
 }
 
-/* libcurl. */
-
-/* CURLOPT_XFERINFOFUNCTION, at least once a second. */
-static int on_progress(void *ctx, curl_off_t all, curl_off_t now,
-                       curl_off_t up_all, curl_off_t up)
-{
-    const struct transport_files *files = ctx;
-
-    (void)all, (void)now, (void)up_all, (void)up;
-    return atomic_load(&files->stopping);
-}
-
-/* NULL: no memory. */
-static CURL *new_handle(struct transport_files *files)
-{
-    CURL *easy = curl_easy_init();
-
-    if (easy == NULL)
-        return NULL;
-    CURLcode results[] = {
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, files->headers),
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L),
-        curl_easy_setopt(easy, CURLOPT_PROXY, ""),
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http"),
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                         (long)CURL_HTTP_VERSION_1_1),
-        curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L),
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS),
-        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)LEAST_BYTES),
-        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S),
-        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_S),
-        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES),
-        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L),
-        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress),
-        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, files),
-    };
-
-    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
-        if (results[i] != CURLE_OK) {
-            curl_easy_cleanup(easy);
-            return NULL;
-        }
-    return easy;
-}
-
-static bool set_url(CURL *easy, const char *address,
-                    const struct large_reference *file)
-{
-    struct blob bytes = BLOB_EMPTY, url = BLOB_EMPTY;
-    bool made;
-
-    large_reference_encode(file, &bytes);
-    blob_printf(&url, "http://%s/peer/1/file/", address);
-    for (size_t i = 0; i < bytes.size; i++)
-        blob_printf(&url, "%02x", (unsigned char)bytes.data[i]);
-    blob_append_byte(&url, '\0');
-    made = !bytes.failed && !url.failed &&
-           curl_easy_setopt(easy, CURLOPT_URL, url.data) == CURLE_OK;
-    blob_free(&bytes);
-    blob_free(&url);
-    return made;
-}
-
-/* From first on; count 0: to the end. */
-static bool set_range(CURL *easy, uint64_t first, uint64_t count)
-{
-    char range[64];
-
-    if (count == 0 && first == 0)
-        return curl_easy_setopt(easy, CURLOPT_RANGE, NULL) == CURLE_OK;
-    if (count == 0)
-        snprintf(range, sizeof(range), "%llu-", (unsigned long long)first);
-    else
-        snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)first,
-                 (unsigned long long)(first + count - 1));
-    return curl_easy_setopt(easy, CURLOPT_RANGE, range) == CURLE_OK;
-}
-
-/* The answer has to be what was asked for: all, or the part. */
-static enum kist_status perform(CURL *easy, long wanted)
-{
-    CURLcode result = curl_easy_perform(easy);
-    long code = 0;
-
-    if (curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code) != CURLE_OK)
-        return KIST_IO;
-    if (code == 404)
-        return KIST_NOT_FOUND;
-    return result == CURLE_OK && code == wanted ? KIST_OK : KIST_IO;
-}
-
 /* Fetching. */
 
+static struct transport_fetch *new_fetch(const struct transport_files *files)
+{
+    struct transport_fetch_options options = {files->secret, &files->stopping};
+
+    return transport_fetch_new(&options);
+}
+
+/* A file that comes. */
 struct fetch {
     struct transport_files *files;
     struct file_job *job;
-    CURL *easy;
+    struct transport_fetch *from;
     struct large_file *file;
-    long wanted;           /* The status of an answer that is taken. */
     enum kist_status here; /* Of our own disk. */
 };
 
-/* CURLOPT_WRITEFUNCTION */
-static size_t on_bytes(char *bytes, size_t one, size_t size, void *ctx)
+static bool write_bytes(void *ctx, struct view bytes)
 {
     struct fetch *fetch = ctx;
-    long code = 0;
 
-    (void)one; /* Is 1, says libcurl. */
-    if (curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &code) !=
-            CURLE_OK ||
-        code != fetch->wanted ||
-        size > fetch->job->file.size - large_size(fetch->file))
-        return 0;
-    fetch->here = large_append(fetch->file, (struct view){bytes, size});
+    if (bytes.size > fetch->job->file.size - large_size(fetch->file))
+        return false;
+    fetch->here = large_append(fetch->file, bytes);
     if (fetch->here != KIST_OK)
-        return 0;
-    atomic_fetch_add(&fetch->job->bytes, size);
-    counter_add(&fetch->files->options.stats->bytes, size);
-    return size;
+        return false;
+    atomic_fetch_add(&fetch->job->bytes, bytes.size);
+    counter_add(&fetch->files->options.stats->bytes, bytes.size);
+    return true;
 }
 
 /* What is missing yet, as far as this source goes. */
 static enum kist_status fetch_from(struct fetch *fetch, const char *address)
 {
-    uint64_t has = large_size(fetch->file);
-    CURL *easy = fetch->easy;
-
-    fetch->wanted = has > 0 ? 206 : 200;
-    if (!set_url(easy, address, &fetch->job->file) ||
-        !set_range(easy, has, 0) ||
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch) != CURLE_OK)
-        return KIST_NO_MEMORY;
-
-    enum kist_status status = perform(easy, fetch->wanted);
+    struct transport_fetch_part part = {
+        .address = address,
+        .file = fetch->job->file,
+        .first = large_size(fetch->file),
+        .ctx = fetch,
+        .take = write_bytes,
+    };
+    enum kist_status status = transport_fetch_get(fetch->from, &part);
 
     if (fetch->here != KIST_OK)
         return fetch->here;
-    if (status == KIST_OK && large_size(fetch->file) < fetch->job->file.size)
+    if (status == KIST_OK && large_size(fetch->file) < part.file.size)
         status = KIST_IO;
     return status;
 }
@@ -270,9 +171,10 @@ static bool is_here(struct large *large, const struct large_reference *file)
 }
 
 static enum kist_status run_job(struct transport_files *files,
-                                struct file_job *job, CURL *easy)
+                                struct file_job *job,
+                                struct transport_fetch *from)
 {
-    struct fetch fetch = {.files = files, .job = job, .easy = easy};
+    struct fetch fetch = {.files = files, .job = job, .from = from};
     struct large *large = files->options.large;
     enum kist_status status;
 
@@ -364,17 +266,17 @@ static void end_job(struct transport_files *files, struct file_job *job,
 static void *run(void *ctx)
 {
     struct transport_files *files = ctx;
-    CURL *easy = new_handle(files);
+    struct transport_fetch *from = NULL;
     struct file_job *job;
 
     pthread_setname_np(pthread_self(), "kist-files");
     while ((job = take_job(files)) != NULL) {
-        if (easy == NULL)
-            easy = new_handle(files);
+        if (from == NULL)
+            from = new_fetch(files);
         end_job(files, job,
-                easy == NULL ? KIST_NO_MEMORY : run_job(files, job, easy));
+                from == NULL ? KIST_NO_MEMORY : run_job(files, job, from));
     }
-    curl_easy_cleanup(easy);
+    transport_fetch_free(from);
     return NULL;
 }
 
@@ -473,84 +375,59 @@ enum kist_status transport_files_bring(struct transport_files *files,
 /* Pieces. */
 
 struct piece {
-    CURL *easy;
     char *room;
     size_t size, has;
 };
 
-/* CURLOPT_WRITEFUNCTION */
-static size_t on_piece(char *bytes, size_t one, size_t size, void *ctx)
+static bool keep_bytes(void *ctx, struct view bytes)
 {
     struct piece *piece = ctx;
 
-    (void)one;
-    if (size > piece->size - piece->has)
-        return 0;
-    memcpy(piece->room + piece->has, bytes, size);
-    piece->has += size;
-    return size;
+    if (bytes.size > piece->size - piece->has)
+        return false;
+    memcpy(piece->room + piece->has, bytes.data, bytes.size);
+    piece->has += bytes.size;
+    return true;
 }
 
-static CURL *take_handle(struct transport_files *files)
+/* NULL: no memory. */
+static struct transport_fetch *take_spare(struct transport_files *files)
 {
-    CURL *easy = NULL;
+    struct transport_fetch *from = NULL;
 
     pthread_mutex_lock(&files->lock);
     if (files->spares > 0)
-        easy = files->spare[--files->spares];
+        from = files->spare[--files->spares];
     pthread_mutex_unlock(&files->lock);
-    return easy != NULL ? easy : new_handle(files);
+    return from != NULL ? from : new_fetch(files);
 }
 
-static void keep_handle(struct transport_files *files, CURL *easy)
+static void give_spare(struct transport_files *files,
+                       struct transport_fetch *from)
 {
     pthread_mutex_lock(&files->lock);
-    if (files->spares < SPARE_HANDLES) {
-        files->spare[files->spares++] = easy;
-        easy = NULL;
+    if (files->spares < SPARES) {
+        files->spare[files->spares++] = from;
+        from = NULL;
     }
     pthread_mutex_unlock(&files->lock);
-    curl_easy_cleanup(easy);
+    transport_fetch_free(from);
 }
 
-static enum kist_status read_from(struct piece *piece, const char *address,
-                                  const struct large_reference *file,
-                                  uint64_t offset)
+static enum kist_status read_from(struct transport_fetch *from,
+                                  const struct env_source *source,
+                                  struct transport_fetch_part *part)
 {
-    enum kist_status status = KIST_NO_MEMORY;
+    struct piece *piece = part->ctx;
+    struct source at;
+    enum kist_status status = KIST_IO;
 
     piece->has = 0;
-    if (set_url(piece->easy, address, file) &&
-        set_range(piece->easy, offset, piece->size))
-        status = perform(piece->easy, 206);
-    if (status == KIST_OK && piece->has < piece->size)
-        status = KIST_IO;
-    return status;
-}
-
-static enum kist_status
-read_piece(struct piece *piece, const struct env_bring *bring, uint64_t offset)
-{
-    enum kist_status status = KIST_NOT_FOUND;
-    struct source source;
-
-    if (curl_easy_setopt(piece->easy, CURLOPT_WRITEFUNCTION, on_piece) !=
-            CURLE_OK ||
-        curl_easy_setopt(piece->easy, CURLOPT_WRITEDATA, piece) != CURLE_OK ||
-        curl_easy_setopt(piece->easy, CURLOPT_TIMEOUT_MS, (long)PIECE_MS) !=
-            CURLE_OK)
-        return KIST_NO_MEMORY;
-    for (unsigned i = 0; i < bring->count; i++) {
-        enum kist_status got = KIST_IO;
-
-        if (copy_address(bring->sources[i].address, &source))
-            got = read_from(piece, source.address, &bring->file, offset);
-        if (got == KIST_OK)
-            return KIST_OK;
-        if (got != KIST_NOT_FOUND)
-            status = got;
+    if (copy_address(source->address, &at)) {
+        part->address = at.address;
+        status = transport_fetch_get(from, part);
     }
-    return status;
+    return status == KIST_OK && piece->has < piece->size ? KIST_IO : status;
 }
 
 enum kist_status transport_files_read(struct transport_files *files,
@@ -558,35 +435,27 @@ enum kist_status transport_files_read(struct transport_files *files,
                                       uint64_t offset, size_t size, char *room)
 {
     struct piece piece = {.room = room, .size = size};
-    enum kist_status status;
+    struct transport_fetch_part part = {.file = bring->file,
+                                        .first = offset,
+                                        .count = size,
+                                        .timeout_ms = PIECE_MS,
+                                        .ctx = &piece,
+                                        .take = keep_bytes};
+    struct transport_fetch *from = take_spare(files);
+    enum kist_status status = KIST_NOT_FOUND, got = status;
 
-    if (atomic_load(&files->stopping))
-        return KIST_STOPPING;
-    piece.easy = take_handle(files);
-    if (piece.easy == NULL)
+    if (from == NULL)
         return KIST_NO_MEMORY;
-    status = read_piece(&piece, bring, offset);
-    keep_handle(files, piece.easy);
+    for (unsigned i = 0; i < bring->count && got != KIST_OK; i++) {
+        got = read_from(from, &bring->sources[i], &part);
+        if (got != KIST_NOT_FOUND)
+            status = got;
+    }
+    give_spare(files, from);
     return status;
 }
 
 /* From open to close. */
-
-static enum kist_status set_headers(struct transport_files *files)
-{
-    struct blob line = BLOB_EMPTY;
-    bool made;
-
-    if (files->options.secret[0] == '\0')
-        return KIST_OK;
-    blob_printf(&line, "Authorization: Bearer %s", files->options.secret);
-    blob_append_byte(&line, '\0');
-    if (!line.failed)
-        files->headers = curl_slist_append(NULL, line.data);
-    made = files->headers != NULL;
-    blob_free(&line);
-    return made ? KIST_OK : KIST_NO_MEMORY;
-}
 
 enum kist_status
 transport_files_open(const struct transport_files_options *options,
@@ -600,8 +469,9 @@ transport_files_open(const struct transport_files_options *options,
     files->options = *options;
     pthread_mutex_init(&files->lock, NULL);
     pthread_cond_init(&files->work, NULL);
-    status = set_headers(files);
-    files->options.secret = NULL; /* The header has it. */
+    files->options.secret = NULL;
+    files->secret = strdup(options->secret);
+    status = files->secret != NULL ? KIST_OK : KIST_NO_MEMORY;
     while (status == KIST_OK && files->threads < TRANSPORT_FILES_THREADS) {
         if (pthread_create(&files->ids[files->threads], NULL, run, files) == 0)
             files->threads++;
@@ -634,8 +504,8 @@ void transport_files_close(struct transport_files *files)
     while (files->jobs != NULL)
         remove_locked(files, files->jobs); /* Nobody else is left. */
     while (files->spares > 0)
-        curl_easy_cleanup(files->spare[--files->spares]);
-    curl_slist_free_all(files->headers);
+        transport_fetch_free(files->spare[--files->spares]);
+    free(files->secret);
     pthread_cond_destroy(&files->work);
     pthread_mutex_destroy(&files->lock);
     free(files);

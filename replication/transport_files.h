@@ -1,6 +1,6 @@
 /*
- * transport_files - files of large values, fetched from peers over HTTP: GET
- * /peer/1/file/<reference> with libcurl.
+ * transport_files - files of large values, fetched from peers over HTTP
+ * (replication/transport_fetch.h).
  *
  * A file is fetched by one of a few threads, which write what comes to the
  * disk at once: a transfer takes memory for one buffer, whatever the file's

@@ -124,6 +124,24 @@ static void add_messages(struct metrics *metrics, struct cluster *cluster)
                       &stats->time);
 }
 
+static void add_files(struct metrics *metrics, struct cluster *cluster)
+{
+    const struct transport_files_stats *stats = &cluster_stats(cluster)->files;
+    const char *name = "kist_peer_files_total";
+    const char *help = "Files of large values that this node had to fetch.";
+
+    metrics_counter(metrics, name, help, "outcome=\"fetched\"",
+                    &stats->fetched);
+    metrics_counter(metrics, name, help, "outcome=\"failed\"", &stats->failed);
+    metrics_counter(metrics, "kist_peer_file_bytes_total",
+                    "Bytes of files that came from other members.", NULL,
+                    &stats->bytes);
+    metrics_gauge(metrics, "kist_peer_files_running",
+                  "Files that are being fetched.", NULL, &stats->running);
+    metrics_gauge(metrics, "kist_peer_files_waiting",
+                  "Files that wait to be fetched.", NULL, &stats->waiting);
+}
+
 static double oldest_hint(void *ctx)
 {
     int64_t born_ms = gauge_read(&cluster_stats(ctx)->hints->oldest_ms);
@@ -273,6 +291,7 @@ void cluster_metrics_init(struct cluster_metrics *self, struct metrics *metrics,
     add_node(metrics, cluster);
     add_peers(self, metrics, settings);
     add_messages(metrics, cluster);
+    add_files(metrics, cluster);
     add_quorums(metrics, cluster);
     add_hints(metrics, cluster);
     add_entropy(metrics, cluster);

@@ -35,6 +35,8 @@ static void damaged(void *ctx, struct view key, const char *name,
     log_text(&line, "file", view_of(name));
     log_text(&line, "why", view_of(why));
     log_end(&line);
+    if (care->parts.damaged != NULL)
+        care->parts.damaged(care->parts.ctx, key);
 }
 
 /* Scrubbing waits, because what is damaged is counted by the collection. */

@@ -21,6 +21,9 @@ struct large_care_parts {
     struct store *store;
     struct log *log;
     uint64_t scrub_bytes_per_second; /* 0: none. */
+    void *ctx;
+    /* The file of this key is lost or damaged. Any thread. Or NULL. */
+    void (*damaged)(void *ctx, struct view key);
 };
 
 /* The caller ends *out_care with large_care_close(). */

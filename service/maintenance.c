@@ -106,6 +106,8 @@ static enum kist_status open_large_care(struct maintenance *maintenance)
         .store = parts->store,
         .log = parts->log,
         .scrub_bytes_per_second = parts->settings->scrub_bytes_per_second,
+        .ctx = parts->ctx,
+        .damaged = parts->damaged,
     };
 
     return large_care_open(&care, &maintenance->large_care);

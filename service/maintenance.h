@@ -25,6 +25,8 @@ struct maintenance_parts {
     struct log *log;
     void *ctx;
     bool (*rests)(void *ctx); /* What else ends before the loop stops. */
+    /* The file of a large value is lost or damaged. Any thread. */
+    void (*damaged)(void *ctx, struct view key);
 };
 
 /* The caller ends *out_maintenance with maintenance_close(). */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "replication/cluster_loop.h"
+#include "replication/cluster_mend.h"
 #include "service/backup_metrics.h"
 #include "service/cluster_metrics.h"
 #include "service/cluster_start.h"
@@ -166,6 +167,15 @@ static bool cluster_is_over(void *ctx)
     return node->cluster == NULL || cluster_rests(node->cluster);
 }
 
+/* Opened before the cluster, and closed after it was stopped. */
+static void mend(void *ctx, struct view key)
+{
+    struct node *node = ctx;
+
+    if (node->cluster != NULL)
+        cluster_mend(node->cluster, key);
+}
+
 static enum kist_status open_maintenance(struct node *node)
 {
     enum kist_status status =
@@ -179,6 +189,7 @@ static enum kist_status open_maintenance(struct node *node)
         .log = node->log,
         .ctx = node,
         .rests = cluster_is_over,
+        .damaged = mend,
     };
 
     if (status == KIST_OK)

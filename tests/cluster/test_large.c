@@ -347,6 +347,35 @@ Test(large, a_file_that_was_lost_is_read_elsewhere_and_brought_back)
     cr_expect(is_value(&nodes[2], "GET /kv/a?r=1"));
 }
 
+/* One of its bytes, as a disk would change it. */
+static void damage_file(const struct node *node)
+{
+    char command[400];
+
+    snprintf(command, sizeof(command),
+             "f=$(find %s/data/large/?? -type f) && printf '!!' | dd of=$f "
+             "bs=1 seek=1000 conv=notrunc status=none && "
+             "rm -f %s/data/large/scrub",
+             node->kistd.directory, node->kistd.directory);
+    cr_assert(eq(int, system(command), 0));
+}
+
+/* Its disk is looked through again when it starts. */
+Test(large, a_file_that_the_scrub_finds_damaged_is_replaced)
+{
+    open_cluster(plain);
+    make_value(1, 700000);
+    must_put(&nodes[0], "PUT /kv/a?w=all");
+    kistd_kill(&nodes[2].kistd);
+    damage_file(&nodes[2]);
+    kistd_start(&nodes[2].kistd, nodes[2].flags);
+    UNTIL(files(&nodes[2], "damaged") == 1);
+    UNTIL(files(&nodes[2], NULL) == 1);
+    kistd_kill(&nodes[0].kistd);
+    kistd_kill(&nodes[1].kistd);
+    cr_expect(is_value(&nodes[2], "GET /kv/a?r=1"));
+}
+
 /*
  * Files leave a quarter more alone than the reserve that small writes leave: of
  * nine tenths of what is free there is room for those alone.
