@@ -190,14 +190,27 @@ def stays_outside(node):
         yield f"{node.name} was wiped, and is ready"
 
 
+def read_of_majority(node, keys):
+    """Key to answer; a node that hears nobody just now is asked again."""
+    end = time.monotonic() + CONVERGE_S
+    found = {}
+    while keys:
+        answers = ask_all(node.port, [f"GET /kv/{key}?r=2" for key in keys])
+        found |= zip(keys, answers)
+        keys = [key for key in keys if found[key].status >= 500]
+        if keys and time.monotonic() > end:
+            break
+        time.sleep(0.5 if keys else 0)
+    return found
+
+
 def majorities_find(operations, cluster):
     """What a majority has, before comparing has brought it to all."""
     keys = by_key(operations)
     nodes = cluster.members()
     for number, node in enumerate(nodes):
         some = sorted(keys)[number::len(nodes)]
-        answers = ask_all(node.port, [f"GET /kv/{key}?r=2" for key in some])
-        for key, answer in zip(some, answers):
+        for key, answer in read_of_majority(node, some).items():
             newest = newest_acknowledged(keys[key], MAJORITY)
             if answer.status not in (200, 404):
                 yield f"{node.name} cannot read {key}: {answer}"
