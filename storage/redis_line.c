@@ -323,6 +323,19 @@ static void heard(struct redis_line *line, struct redis_task *task,
     redis_task_list_add(held, task);
 }
 
+/*
+ * These were written here, and whether replicas have it is not known any more:
+ * who is asked next may be one of them.
+ */
+static void doubt(struct redis_task_list *waiting)
+{
+    while (waiting->first != NULL) {
+        struct redis_task *task = redis_task_list_take(waiting);
+
+        task->done(task, KIST_UNKNOWN);
+    }
+}
+
 /* These were said, and the link is dead. */
 static void lose(struct redis_task_list *said, struct redis_task_list *held)
 {
@@ -463,7 +476,7 @@ static void work(struct redis_line *line)
         line->node->reached_ns = clock_mono_ns();
     } else {
         counter_add(&line->stats->lost, 1);
-        lose(&round.waiting, &round.held);
+        doubt(&round.waiting);
         lose(&round.said, &round.held);
         drop_link(line);
     }

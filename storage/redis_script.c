@@ -2,7 +2,9 @@
 
 /*
  * Times are compared as two 32-bit halves: Lua's numbers have 53 bits, and its
- * order of texts is that of the server's locale.
+ * order of texts is that of the server's locale. What comes again writes the
+ * floor as it is: WAIT counts replicas from the last thing its own connection
+ * wrote, and that may be another connection than the first time.
  */
 static const char script[] =
     "local index, floor_key = KEYS[1], KEYS[2]\n"
@@ -72,6 +74,8 @@ static const char script[] =
     "    if outcome == 'n' then\n"
     "      redis.call('ZADD', index, 0, key:sub(name_at))\n"
     "    end\n"
+    "  elseif outcome:sub(1, 1) == 'a' then\n"
+    "    known, raised = floor(), true\n"
     "  elseif verb == 't' and head == '' then\n"
     "    redis.call('ZREM', index, key:sub(name_at))\n"
     "  end\n"

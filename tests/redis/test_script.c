@@ -231,6 +231,19 @@ Test(redis_script, the_same_write_twice_happens_once)
                  REDIS_OUTCOME_MISSING));
 }
 
+Test(redis_script, what_comes_again_is_something_for_replicas_to_have)
+{
+    struct step put = {"a", 'p', 10, NONE, 0, NULL, false};
+
+    outcome(put);
+    expect_asked("EXISTS kist{7}#floor", ":0");
+    put.resent = true;
+    cr_expect(eq(chr, outcome(put), REDIS_OUTCOME_AGAIN));
+    expect_asked("EXISTS kist{7}#floor", ":1");
+    cr_expect(eq(chr, outcome((struct step){"b", 'p', 1, NONE, 0, NULL, false}),
+                 REDIS_OUTCOME_CREATED));
+}
+
 Test(redis_script, conditions_hold_or_not)
 {
     static const struct {
