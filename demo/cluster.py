@@ -6,7 +6,7 @@ keeps its data in a temporary directory. A kistd that is killed is started
 again after a while, as its supervisor would; Ctrl-C ends all of it and removes
 the data. Without an installed Prometheus there is none. With --demo it kills
 one itself, under load, shows how the others go on and how it gets what it
-missed, and ends.
+missed; then a fourth one joins, and data moves to it; and ends.
 
 Exit status: 0, or 1 if it did not become ready, something else than a kistd
 ended, or the demo found an acknowledged write missing.
@@ -31,11 +31,12 @@ import load
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("a", "b", "c")
+FOURTH = "d"
 LIBC = ctypes.CDLL(None)  # Loaded before there are threads.
 PR_SET_PDEATHSIG = 1
 PATIENCE_S = 60
 STOP_S = 15  # More than --shutdown-grace.
-DEMO_S = 5   # All is well for so long, and as long a node is away.
+BAR = 20     # Characters of a progress bar.
 
 
 class Failed(Exception):
@@ -77,6 +78,16 @@ class Program:
         except (urllib.error.URLError, OSError):
             return None
 
+    def asked_to(self, path, content=None):
+        """What a POST that was accepted is answered with; None otherwise."""
+        body = b"" if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(self.url + path, body, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except (urllib.error.URLError, OSError):
+            return None
+
     def last_words(self):
         lines = Path(self.log).read_text(errors="replace").splitlines()
         return f"{self.name} has ended:\n" + "\n".join(lines[-10:])
@@ -86,19 +97,27 @@ class Node(Program):
     """A kistd. Ports: clients' 7711 and up, peers' 7701 and up."""
 
     def __init__(self, number, host, kistd, directory):
-        peers = ",".join(f"{name}={host}:{7701 + i}"
-                         for i, name in enumerate(NAMES))
+        name = (*NAMES, FOURTH)[number]
         address = f"{host}:{7711 + number}"
-        super().__init__(NAMES[number], f"http://{address}", [
+        self.peer_address = f"{host}:{7701 + number}"
+        super().__init__(name, f"http://{address}", [
             kistd, "--listen", address,
-            "--data", f"{directory}/{NAMES[number]}",
+            "--data", f"{directory}/{name}",
             "--ballast-bytes", "1MiB",
-            "--node-id", NAMES[number], "--peers", peers,
-            "--peer-listen", f"{host}:{7701 + number}",
+            "--node-id", name, *self.others(name, host),
+            "--peer-listen", self.peer_address,
             "--peer-secret-file", f"{directory}/secret",
             # The proxy is all clients in one.
             "--max-connections-per-address", "0",
         ], directory)
+
+    @staticmethod
+    def others(name, host):
+        """Whom it founds a cluster with, or asks to be taken in."""
+        peers = {other: f"{host}:{7701 + i}" for i, other in enumerate(NAMES)}
+        if name not in peers:
+            return ["--join", ",".join(peers.values())]
+        return ["--peers", ",".join(map("=".join, peers.items()))]
 
     def is_ready(self):
         """It takes requests, and has heard that all others do."""
@@ -147,6 +166,7 @@ class Cluster:
         pid = os.getpid()
         host = f"127.{64 + (pid >> 16) % 64}.{pid >> 8 & 255}.{pid & 255}"
         self.directory = directory
+        self.host, self.kistd = host, kistd
         with open(f"{directory}/secret", "w", encoding="ascii") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(secrets.token_hex(32) + "\n")
@@ -156,6 +176,13 @@ class Cluster:
         self.programs = [*self.nodes, self.proxy]
         if shutil.which("prometheus"):
             self.programs.append(Prometheus(host, self.nodes, directory))
+
+    def add_node(self):
+        """The fourth one, which nobody has been told of yet."""
+        node = Node(len(NAMES), self.host, self.kistd, self.directory)
+        self.nodes.append(node)
+        self.programs.append(node)
+        return node
 
     def wait_until_ready(self):
         end = time.monotonic() + PATIENCE_S
@@ -229,32 +256,41 @@ Ctrl-C ends all of it.
 
 
 class Demo:
-    """A node is killed under load, and gets what it has missed."""
+    """A node is killed under load, and gets what it has missed; then another
+    one joins."""
 
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.load = load.Load(cluster.proxy.url.removeprefix("http://"))
+    def __init__(self, cluster, keys, seconds):
+        self.cluster, self.seconds = cluster, seconds
+        self.address = cluster.proxy.url.removeprefix("http://")
+        print(f"\n{keys} values are there to begin with")
+        load.fill(self.address, keys)
+        self.load = load.Load(self.address)
         self.begin = time.monotonic()
 
     def hints(self):
         pages = [node.answers("/cluster/hints") for node in self.cluster.nodes]
         return sum(json.loads(page)["pending"] for page in pages if page)
 
-    def show_second(self, phase):
+    def show_second(self, phase, more=None):
         time.sleep(1)
         answered, failed, slowest_s = self.load.take_figures()
+        more = more or f"{self.hints():7} hints"
         print(f"{time.monotonic() - self.begin:5.0f} s  {phase:<14}"
               f"{answered:6} answered {failed:4} failed {slowest_s * 1e3:7.0f}"
-              f" ms slowest {self.hints():7} hints", flush=True)
+              f" ms slowest {more}", flush=True)
 
     def run(self):
-        victim = self.cluster.nodes[-1]
         print(f"\n{load.CLIENTS} clients write and read through the proxy\n")
-        for _ in range(DEMO_S):
+        good = self.lose_one()
+        return self.take_one_in() and good
+
+    def lose_one(self):
+        victim = self.cluster.nodes[-1]
+        for _ in range(self.seconds):
             self.show_second("all are there")
         first = len(self.load.acknowledged)
         victim.child.kill()
-        for _ in range(DEMO_S):
+        for _ in range(self.seconds):
             self.show_second(f"{victim.name} is killed")
         missed = self.load.acknowledged[first:]
         victim.start()
@@ -266,18 +302,64 @@ class Demo:
         return self.judge(victim, missed)
 
     def judge(self, victim, missed):
-        self.load.end()
         address = victim.url.removeprefix("http://")
         # A write that was under way when the node came back is hinted late.
-        end = time.monotonic() + DEMO_S
+        end = time.monotonic() + PATIENCE_S
         while (missing := load.missing_at(address, missed)) > 0:
             if time.monotonic() > end:
                 break
         print(f"\n{len(missed)} writes were acknowledged while {victim.name} "
-              f"was away; it lacks {missing} of them now.\n"
+              f"was away; it lacks {missing} of them now.\n", flush=True)
+        return missing == 0 and len(missed) > 0
+
+    def take_one_in(self):
+        node = self.cluster.add_node()
+        first = self.cluster.nodes[0]
+        end = time.monotonic() + PATIENCE_S
+        plan = None
+        while plan is None:
+            plan = first.asked_to("/cluster/plan", {
+                "join": f"{node.name}={node.peer_address}"})
+            if time.monotonic() > end:
+                raise Failed(f"{node.name} is not taken in")
+            time.sleep(0.1)
+        print(f"{node.name} is started; to take it in would move about "
+              f"{plan['keys']} records to it. It is taken in:\n", flush=True)
+        if first.asked_to(f"/cluster/plan/commit?plan={plan['plan']}") is None:
+            raise Failed(f"{node.name} is not taken in")
+        while not self.has_moved():
+            if time.monotonic() > end:
+                raise Failed(f"{node.name} does not get its data")
+            self.show_second(f"{node.name} joins", self.progress(plan))
+        return self.judge_all(node)
+
+    def transfers(self):
+        page = self.cluster.nodes[0].answers("/cluster/transfers")
+        return json.loads(page) if page else {"pending": True, "members": []}
+
+    def has_moved(self):
+        return not self.transfers()["pending"] and \
+            self.cluster.nodes[-1].is_ready()
+
+    def progress(self, plan):
+        records = sum(member.get("records", 0)
+                      for member in self.transfers()["members"])
+        bar = "#" * min(BAR, BAR * records // max(plan["keys"], 1))
+        return f"[{bar:.<{BAR}}] {records:7} records moved"
+
+    def judge_all(self, node):
+        self.load.end()
+        address = node.url.removeprefix("http://")
+        missing = load.missing_at(address, self.load.acknowledged)
+        members = json.loads(node.answers("/cluster"))["members"]
+        shares = ", ".join(f"{member['name']} {member['partitions']}"
+                           for member in members)
+        print(f"\nParts that each node has a copy of now: {shares}.\n"
+              f"Of {len(self.load.acknowledged)} acknowledged writes "
+              f"{node.name} finds all but {missing}.\n"
               f"{self.load.wrong} of all reads gave something else than what "
               "had been acknowledged before.", flush=True)
-        return missing == 0 and self.load.wrong == 0 and len(missed) > 0
+        return missing == 0 and self.load.wrong == 0
 
 
 def stop_on_signals():
@@ -293,8 +375,8 @@ def ignore_signals():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def show(cluster):
-    demo = Demo(cluster)
+def show(cluster, arguments):
+    demo = Demo(cluster, arguments.keys, arguments.seconds)
     try:
         return demo.run()
     finally:
@@ -314,7 +396,7 @@ def run(arguments, directory):
     try:
         cluster.wait_until_ready()
         if arguments.demo:
-            good = show(cluster)
+            good = show(cluster, arguments)
         else:
             stay(cluster, arguments.back_after)
     except KeyboardInterrupt:
@@ -331,7 +413,13 @@ def main():
     parser.add_argument("--back-after", type=float, default=15,
                         metavar="S", help="seconds until a dead node is back")
     parser.add_argument("--demo", action="store_true",
-                        help="kill a node under load, show it, and end")
+                        help="kill a node under load, add one, show it, and "
+                        "end")
+    parser.add_argument("--keys", type=int, default=50_000, metavar="N",
+                        help="values that are there before the demo")
+    parser.add_argument("--seconds", type=int, default=5, metavar="S",
+                        help="all is well for so long, and as long a node is "
+                        "away")
     arguments = parser.parse_args()
     stop_on_signals()
     with tempfile.TemporaryDirectory(prefix="kist-cluster-") as directory:

@@ -1,11 +1,14 @@
 """Clients that write and read through a proxy, and remember what was
-acknowledged: what `./dev cluster --demo` looks at while a node is killed."""
+acknowledged: what `./dev cluster --demo` looks at while a node is killed and
+while one joins."""
 
 import http.client
+import json
 import threading
 import time
 
 CLIENTS = 4
+BATCH = 1000
 PAUSE_S = 0.005  # Between two rounds of a client: this is no benchmark.
 
 
@@ -80,10 +83,33 @@ def ask(connection, method, path, body=None):
     return content if answer.status < 300 or answer.status == 404 else None
 
 
+def fill(address, count):
+    """Values that are there before anything happens, in batches."""
+    connection = http.client.HTTPConnection(address, timeout=60)
+    for first in range(0, count, BATCH):
+        operations = [{"op": "put", "key": f"there/{number}",
+                       "value": {"number": number}}
+                      for number in range(first, min(first + BATCH, count))]
+        answer = ask(connection, "POST", "/batch",
+                     json.dumps({"operations": operations}))
+        if answer is None or answer.count(b'"status":20') != len(operations):
+            raise OSError("the first values were not written")
+    connection.close()
+
+
 def missing_at(address, values):
-    """How many of the values a node does not have in its own copy."""
-    connection = http.client.HTTPConnection(address, timeout=10)
-    missing = sum(ask(connection, "GET", path + "?r=1") != value
-                  for path, value in values)
+    """How many of the values a node does not have: in its own copy, if it is
+    one of their owners."""
+    connection = http.client.HTTPConnection(address, timeout=60)
+    missing = 0
+    for first in range(0, len(values), BATCH):
+        part = values[first:first + BATCH]
+        operations = [{"op": "get", "key": path.removeprefix("/kv/")}
+                      for path, _ in part]
+        answer = ask(connection, "POST", "/batch?r=1",
+                     json.dumps({"operations": operations}))
+        found = json.loads(answer)["results"] if answer else [{}] * len(part)
+        missing += sum(result.get("value") != json.loads(value)
+                       for result, (_, value) in zip(found, part))
     connection.close()
     return missing

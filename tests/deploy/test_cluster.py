@@ -87,13 +87,17 @@ class Cluster(unittest.TestCase):
                   lambda i=i: self.own_copy("c", f"after/{i}") == b"2")
         self.expect_a_clean_end()
 
-    def test_the_demo_shows_a_node_killed_under_load(self):
-        self.start("--demo")
-        self.assertEqual(self.program.child.wait(120), 0,
+    def test_the_demo_shows_a_node_killed_under_load_and_one_that_joins(self):
+        self.start("--demo", "--keys", "2000", "--seconds", "2")
+        self.assertEqual(self.program.child.wait(240), 0,
                          self.program.output())
-        self.assertRegex(self.program.output(),
-                         "[1-9][0-9]* writes were acknowledged while c was "
-                         "away; it lacks 0 of them now")
+        for words in ("[1-9][0-9]* writes were acknowledged while c was away; "
+                      "it lacks 0 of them now",
+                      "would move about [1-9][0-9]* records",
+                      "now: a 3072, b 3072, c 3072, d 3072",
+                      "Of [1-9][0-9]* acknowledged writes d finds all but 0",
+                      "0 of all reads gave something else"):
+            self.assertRegex(self.program.output(), words)
         self.assertEqual(os.listdir(self.places), [])
 
     def metric(self, node, series):
