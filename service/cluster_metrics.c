@@ -2,42 +2,46 @@
 
 #include "base/clock.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
-/* The line of a name, or the end: it was not entered yet. */
-static unsigned find(const struct roll *roll, const char *name)
+static size_t peer_count(void *ctx)
 {
-    unsigned number = 0;
-
-    while (number < roll_count(roll) &&
-           strcmp(roll_name(roll, number), name) != 0)
-        number++;
-    return number;
+    return roll_count(cluster_roll(ctx));
 }
 
-static double peer_is_alive(void *ctx)
+/* NULL: it is this node, or no member any more. */
+static const char *peer_at(const struct cluster *cluster, size_t item,
+                           struct roll_line *out_line, struct blob *labels)
 {
-    const struct cluster_peer_series *series = ctx;
-    const struct roll *roll = cluster_roll(series->of->cluster);
-    unsigned number = find(roll, series->name);
+    const struct roll *roll = cluster_roll(cluster);
+    const char *name = roll_name(roll, (unsigned)item);
 
-    return number < roll_count(roll) &&
-                   roll_read(roll, number).standing == ROLL_ALIVE
-               ? 1
-               : 0;
+    *out_line = roll_read(roll, (unsigned)item);
+    if (out_line->standing == ROLL_GONE ||
+        strcmp(name, cluster_name(cluster)) == 0)
+        return NULL;
+    blob_printf(labels, "peer=\"%s\"", name);
+    return name;
 }
 
-static double peer_round_trip(void *ctx)
+static bool peer_is_alive(void *ctx, size_t item, struct blob *labels,
+                          double *out_value)
 {
-    const struct cluster_peer_series *series = ctx;
-    const struct roll *roll = cluster_roll(series->of->cluster);
-    unsigned number = find(roll, series->name);
+    struct roll_line line;
+    const char *name = peer_at(ctx, item, &line, labels);
 
-    return number < roll_count(roll)
-               ? (double)roll_read(roll, number).round_trip_ms / 1e3
-               : 0;
+    *out_value = line.standing == ROLL_ALIVE ? 1 : 0;
+    return name != NULL;
+}
+
+static bool peer_round_trip(void *ctx, size_t item, struct blob *labels,
+                            double *out_value)
+{
+    struct roll_line line;
+    const char *name = peer_at(ctx, item, &line, labels);
+
+    *out_value = (double)line.round_trip_ms / 1e3;
+    return name != NULL;
 }
 
 static double is_member(void *ctx)
@@ -55,27 +59,15 @@ static double clock_ahead(void *ctx)
     return (double)gauge_read(&cluster_stats(ctx)->fence->ahead_ms) / 1e3;
 }
 
-static void add_peers(struct cluster_metrics *self, struct metrics *metrics,
-                      const struct settings *settings)
+static void add_peers(struct metrics *metrics, struct cluster *cluster)
 {
-    for (size_t i = 0; i < settings->peers.count; i++) {
-        struct cluster_peer_series *series = &self->peers[i];
-        char labels[SETTINGS_NAME_SIZE + 16];
-        int size;
-
-        series->of = self;
-        series->name = settings->peers.peers[i].name;
-        if (strcmp(series->name, settings->node_id) == 0)
-            continue;
-        size = snprintf(labels, sizeof(labels), "peer=\"%s\"", series->name);
-        assert(size > 0 && (size_t)size < sizeof(labels));
-        metrics_read_gauge(metrics, "kist_peer_up",
-                           "Whether this member answers this node.", labels,
-                           (struct metric_source){peer_is_alive, series});
-        metrics_read_gauge(metrics, "kist_peer_round_trip_seconds",
-                           "How long its last heartbeat took.", labels,
-                           (struct metric_source){peer_round_trip, series});
-    }
+    metrics_list_gauge(
+        metrics, "kist_peer_up", "Whether this member answers this node.",
+        (struct metric_list){peer_count, peer_is_alive, cluster});
+    metrics_list_gauge(
+        metrics, "kist_peer_round_trip_seconds",
+        "How long its last heartbeat took.",
+        (struct metric_list){peer_count, peer_round_trip, cluster});
 }
 
 static void add_node(struct metrics *metrics, struct cluster *cluster)
@@ -283,13 +275,10 @@ static void add_floor(struct metrics *metrics, struct cluster *cluster)
                     &stats->purged);
 }
 
-void cluster_metrics_init(struct cluster_metrics *self, struct metrics *metrics,
-                          struct cluster *cluster,
-                          const struct settings *settings)
+void cluster_metrics_init(struct metrics *metrics, struct cluster *cluster)
 {
-    self->cluster = cluster;
     add_node(metrics, cluster);
-    add_peers(self, metrics, settings);
+    add_peers(metrics, cluster);
     add_messages(metrics, cluster);
     add_files(metrics, cluster);
     add_quorums(metrics, cluster);

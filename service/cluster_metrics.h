@@ -9,21 +9,8 @@
 
 #include "replication/cluster.h"
 #include "service/metrics.h"
-#include "service/settings.h"
 
-struct cluster_metrics {
-    struct cluster *cluster;
-
-    /* One series each member of the settings but this node. */
-    struct cluster_peer_series {
-        const struct cluster_metrics *of;
-        const char *name;
-    } peers[SETTINGS_PEERS];
-};
-
-/* Register everything. All of these are kept. */
-void cluster_metrics_init(struct cluster_metrics *self, struct metrics *metrics,
-                          struct cluster *cluster,
-                          const struct settings *settings);
+/* Register everything. Both are kept. */
+void cluster_metrics_init(struct metrics *metrics, struct cluster *cluster);
 
 #endif

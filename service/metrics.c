@@ -26,6 +26,7 @@ enum series_kind {
     SERIES_GAUGE,
     SERIES_HISTOGRAM,
     SERIES_SOURCE,
+    SERIES_LIST, /* Its labels are those of its items. */
 };
 
 struct series {
@@ -36,6 +37,7 @@ struct series {
         const struct gauge *gauge;
         const struct histogram *histogram;
         struct metric_source source;
+        struct metric_list list;
     };
 };
 
@@ -223,6 +225,13 @@ void metrics_read_gauge(struct metrics *metrics, const char *name,
         (struct series){.kind = SERIES_SOURCE, .source = source});
 }
 
+void metrics_list_gauge(struct metrics *metrics, const char *name,
+                        const char *help, struct metric_list list)
+{
+    add(metrics, (struct heading){name, help, TYPE_GAUGE}, NULL,
+        (struct series){.kind = SERIES_LIST, .list = list});
+}
+
 enum kist_status metrics_seal(struct metrics *metrics)
 {
     metrics->sealed = true;
@@ -366,6 +375,27 @@ static void render_histogram(const struct family *family,
     blob_printf(out, "%llu\n", (unsigned long long)count);
 }
 
+static void render_list(const struct family *family,
+                        const struct metric_list *list, struct blob *out)
+{
+    size_t count = list->count(list->ctx);
+    struct blob labels = BLOB_EMPTY;
+    double value;
+
+    for (size_t i = 0; i < count; i++) {
+        blob_clear(&labels);
+        if (!list->read(list->ctx, i, &labels, &value))
+            continue;
+        blob_append_byte(&labels, '\0');
+        out->failed |= labels.failed;
+        if (out->failed)
+            break;
+        render_name(family, "", labels.data, out);
+        render_double(value, out);
+    }
+    blob_free(&labels);
+}
+
 static void render_series(const struct family *family,
                           const struct series *series,
                           enum metrics_format format, struct blob *out)
@@ -386,6 +416,9 @@ static void render_series(const struct family *family,
     case SERIES_SOURCE:
         render_name(family, "", series->labels, out);
         render_double(series->source.read(series->source.ctx), out);
+        break;
+    case SERIES_LIST:
+        render_list(family, &series->list, out);
         break;
     }
 }

@@ -21,6 +21,8 @@
 #include "base/metric.h"
 #include "base/status.h"
 
+#include <stdbool.h>
+
 struct metrics;
 
 /* An empty registry. The caller ends *out_metrics with metrics_close(). */
@@ -63,6 +65,21 @@ void metrics_read_counter(struct metrics *metrics, const char *name,
 void metrics_read_gauge(struct metrics *metrics, const char *name,
                         const char *help, const char *labels,
                         struct metric_source source);
+
+/*
+ * A family whose series come and go: one for each item of a list, as it is at
+ * the scrape. Called as above.
+ */
+struct metric_list {
+    size_t (*count)(void *ctx);
+    /* Append the labels; false: this item has no series now. */
+    bool (*read)(void *ctx, size_t item, struct blob *labels,
+                 double *out_value);
+    void *ctx; /* Kept. */
+};
+
+void metrics_list_gauge(struct metrics *metrics, const char *name,
+                        const char *help, struct metric_list list);
 
 /*
  * Registration is over; needed once, before the first metrics_render().

@@ -60,7 +60,6 @@ struct node {
     struct process process;
     struct readiness readiness;
     struct storage_metrics storage_metrics;
-    struct cluster_metrics cluster_metrics;
     struct backup_stats backup_stats;
     struct health_check checks[5];
     size_t checks_count;
@@ -382,8 +381,7 @@ static enum kist_status open_metrics(struct node *node)
                   "Requests that wait for a key to change.", NULL,
                   waiters_count(node->waiters));
     if (node->cluster != NULL)
-        cluster_metrics_init(&node->cluster_metrics, node->metrics,
-                             node->cluster, node->settings);
+        cluster_metrics_init(node->metrics, node->cluster);
     return KIST_OK;
 }
 

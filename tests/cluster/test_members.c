@@ -94,6 +94,23 @@ static unsigned count_of(const struct node *node)
     return (unsigned)number_at(node, "GET /kv?count=1&r=1", "count");
 }
 
+/* Of /metrics. */
+static double series(const struct node *node, const char *name)
+{
+    const char *at;
+    size_t size = strlen(name);
+    double value = 0;
+
+    expect(node, 200, "GET /metrics", NULL);
+    blob_append_byte(&answer.body, '\0');
+    at = strstr(answer.body.data, name);
+    while (at != NULL && (at[-1] != '\n' || at[size] != ' '))
+        at = strstr(at + 1, name);
+    cr_assert(at != NULL, "%s is not there", name);
+    sscanf(at + size, "%lf", &value);
+    return value;
+}
+
 Test(members, a_fourth_node_joins_and_gets_its_share)
 {
     const struct node *d;
@@ -110,6 +127,7 @@ Test(members, a_fourth_node_joins_and_gets_its_share)
     UNTIL(is_ready(d));
     expect_keys(d, 2 * KEYS);
     expect(d, 200, "GET /cluster/ring?key=key-1", NULL);
+    cr_expect(series(&nodes[0], "kist_peer_up{peer=\"d\"}") == 1);
     put(d, 1, "\"new\"");
     UNTIL(ask(&nodes[0], "GET /kv/key-1", "", NULL) == 200 &&
           view_is(blob_view(&answer.body), "\"new\""));
@@ -134,23 +152,6 @@ static void put_large(unsigned count)
     fill(value, sizeof(value));
     for (unsigned i = 0; i < count; i++)
         put(&nodes[i % 2], i, value);
-}
-
-/* Of /metrics. */
-static double series(const struct node *node, const char *name)
-{
-    const char *at;
-    size_t size = strlen(name);
-    double value = 0;
-
-    expect(node, 200, "GET /metrics", NULL);
-    blob_append_byte(&answer.body, '\0');
-    at = strstr(answer.body.data, name);
-    while (at != NULL && (at[-1] != '\n' || at[size] != ' '))
-        at = strstr(at + 1, name);
-    cr_assert(at != NULL, "%s is not there", name);
-    sscanf(at + size, "%lf", &value);
-    return value;
 }
 
 static void expect_problem(const struct node *node, const char *what,
@@ -216,6 +217,8 @@ Test(members, a_member_leaves)
     expect_keys(a, 2 * KEYS);
     for (unsigned n = 0; n < 2; n++)
         UNTIL(count_of(&nodes[n]) == 2 * KEYS);
+    expect(a, 200, "GET /metrics", NULL);
+    cr_expect(not(answer_has("peer=\"c\"")), "nobody is missed");
     cr_assert(eq(int, kistd_stop(&nodes[2].kistd), 0));
     kistd_start(&nodes[2].kistd, nodes[2].flags);
     expect(c, 503, "GET /readyz?verbose", NULL);

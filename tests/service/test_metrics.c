@@ -175,6 +175,37 @@ Test(metrics, openmetrics_bounds_are_floats_and_follow_the_labels)
                  NULL));
 }
 
+static size_t guests;
+
+static size_t count_guests(void *ctx)
+{
+    return *(size_t *)ctx;
+}
+
+/* The second one has none. */
+static bool read_guest(void *ctx, size_t item, struct blob *labels,
+                       double *out_value)
+{
+    (void)ctx;
+    blob_printf(labels, "guest=\"%zu\"", item);
+    *out_value = (double)item / 2;
+    return item != 1;
+}
+
+Test(metrics, of_a_list_come_and_go_with_its_items)
+{
+    metrics_list_gauge(
+        metrics, "kist_guest", "One.",
+        (struct metric_list){count_guests, read_guest, &guests});
+#define HEAD "# HELP kist_guest One.\n# TYPE kist_guest gauge\n"
+    cr_assert(eq(str, render(METRICS_PROMETHEUS), HEAD));
+    guests = 3;
+    cr_assert(eq(str, render(METRICS_PROMETHEUS),
+                 HEAD "kist_guest{guest=\"0\"} 0\n"
+                      "kist_guest{guest=\"2\"} 1\n"));
+#undef HEAD
+}
+
 Test(metrics, values_are_looked_up_at_each_scrape_and_lose_nothing)
 {
     double number = 0.1;
