@@ -175,6 +175,17 @@ class Procedures(unittest.TestCase):
         self.assertEqual(len(found.splitlines()), 1)
         self.assertEqual(ask(nodes[0].port, "GET /kv/later").status, 200)
 
+    def test_one_more_and_one_less(self):
+        self.start()
+        machines = self.machines
+        machines.nodes["d"] = machines.machines["d"]
+        self.follow("Add a node")
+        until("d owns some", lambda: machines.nodes["d"].page(
+            "/cluster").get("state") == "member")
+        self.follow("Remove a node")
+        del machines.nodes["d"]
+        self.finish()
+
     def test_dead_node(self):
         self.start()
         machines = self.machines
