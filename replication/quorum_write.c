@@ -454,7 +454,8 @@ static enum kist_status begin(struct quorum_write *write)
 
     if (status != KIST_OK)
         return status;
-    write->record.created_ms = version_ms(write->record.version);
+    if (write->record.created_ms == 0)
+        write->record.created_ms = version_ms(write->record.version);
     write->deadline_ms = env->ops->mono_ms(env) + write->timeout_ms;
     ask(write);
     if (write->out > 0)

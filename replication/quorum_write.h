@@ -59,8 +59,9 @@ struct quorum_write {
     /* Set by the caller, who keeps all of it until ended. */
     struct view key;
     /*
-     * Version and creation time are set here; or the version is given, of a
-     * write that is sent once more, or that was stamped before.
+     * Version and creation time are set here, where they are none; or the
+     * version is given, of a write that is sent once more, or that was stamped
+     * before.
      */
     struct record record;
     enum engine_sync sync;

@@ -2,14 +2,11 @@
 
 #include "base/clock.h"
 #include "storage/backup_frame.h"
+#include "storage/large_reader.h"
 #include "storage/snapshot.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 /* Of a frame, before it is packed; the last record may go beyond. */
 #define PIECE_BYTES ((size_t)256 << 10)
@@ -29,18 +26,12 @@ struct backup {
     struct blob piece; /* Not packed yet. */
     struct blob key, record;
 
-    /* The large value at hand. */
-    struct large_reference reference;
-    int descriptor;     /* -1: none. */
-    uint64_t left;      /* Of its bytes. */
-    XXH3_state_t *hash; /* Of those before. */
+    struct large_reader *value; /* The large one at hand; or NULL. */
 };
 
 static enum kist_status open_parts(struct backup *backup)
 {
-    backup->hash = XXH3_createState();
-    if (backup->hash == NULL ||
-        blob_reserve(&backup->piece, PIECE_BYTES) != KIST_OK ||
+    if (blob_reserve(&backup->piece, PIECE_BYTES) != KIST_OK ||
         backup->about.failed || backup_packer_open(&backup->packer) != KIST_OK)
         return KIST_NO_MEMORY;
     return snapshot_open(backup->store, &backup->snapshot);
@@ -55,7 +46,6 @@ enum kist_status backup_open(struct store *store, struct view about,
     if (backup == NULL)
         return KIST_NO_MEMORY;
     backup->store = store;
-    backup->descriptor = -1;
     backup->began_ms = clock_wall_ms();
     blob_append(&backup->about, about);
     status = open_parts(backup);
@@ -69,9 +59,8 @@ enum kist_status backup_open(struct store *store, struct view about,
 
 static void close_value(struct backup *backup)
 {
-    if (backup->descriptor >= 0)
-        close(backup->descriptor);
-    backup->descriptor = -1;
+    large_reader_close(backup->value);
+    backup->value = NULL;
 }
 
 void backup_close(struct backup *backup)
@@ -81,7 +70,6 @@ void backup_close(struct backup *backup)
     close_value(backup);
     snapshot_close(backup->snapshot);
     backup_packer_close(backup->packer);
-    XXH3_freeState(backup->hash);
     blob_free(&backup->about);
     blob_free(&backup->piece);
     blob_free(&backup->key);
@@ -153,21 +141,19 @@ static enum kist_status give_tail(struct backup *backup, struct blob *out)
 static enum kist_status begin_value(struct backup *backup,
                                     const struct record *record)
 {
-    enum kist_status status =
-        large_reference_decode(record->value, &backup->reference);
+    struct large_reference reference;
+    enum kist_status status = large_reference_decode(record->value, &reference);
 
     if (status == KIST_OK)
-        status = large_open_file(store_large(backup->store), &backup->reference,
-                                 &backup->descriptor);
+        status = large_reader_open(store_large(backup->store), &reference,
+                                   &backup->value);
     if (status == KIST_NOT_FOUND) /* It is held: so it was lost. */
         status = KIST_CORRUPT;
     if (status != KIST_OK)
         return status;
-    XXH3_64bits_reset(backup->hash);
-    backup->left = backup->reference.size;
     backup->stage = AT_VALUE;
     backup->counts.values++;
-    backup->counts.value_bytes += backup->reference.size;
+    backup->counts.value_bytes += reference.size;
     return KIST_OK;
 }
 
@@ -214,41 +200,14 @@ static enum kist_status give_records(struct backup *backup, struct blob *out)
     return status == KIST_OK ? pack(backup, BACKUP_RECORDS, out) : status;
 }
 
-/* KIST_CORRUPT: the file is shorter than it was. */
-static enum kist_status read_value(struct backup *backup, size_t size)
-{
-    char *into;
-
-    if (blob_reserve(&backup->piece, size) != KIST_OK)
-        return KIST_NO_MEMORY;
-    into = backup->piece.data;
-    while (backup->piece.size < size) {
-        ssize_t got = read(backup->descriptor, into + backup->piece.size,
-                           size - backup->piece.size);
-
-        if (got == 0)
-            return KIST_CORRUPT;
-        if (got < 0 && errno != EINTR)
-            return KIST_IO;
-        if (got > 0)
-            backup->piece.size += (size_t)got;
-    }
-    XXH3_64bits_update(backup->hash, into, size);
-    return KIST_OK;
-}
-
 static enum kist_status give_value(struct backup *backup, struct blob *out)
 {
-    size_t size =
-        backup->left < PIECE_BYTES ? (size_t)backup->left : PIECE_BYTES;
-    enum kist_status status = read_value(backup, size);
+    enum kist_status status =
+        large_reader_next(backup->value, PIECE_BYTES, &backup->piece);
 
     if (status != KIST_OK)
         return status;
-    backup->left -= size;
-    if (backup->left == 0) {
-        if (XXH3_64bits_digest(backup->hash) != backup->reference.hash)
-            return KIST_CORRUPT;
+    if (large_reader_left(backup->value) == 0) {
         close_value(backup);
         backup->stage = AT_RECORDS;
     }

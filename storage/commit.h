@@ -21,8 +21,8 @@ enum write_kind {
     WRITE_CLIENT, /* What a client wants: decided and stamped here. */
 
     /*
-     * On a store of a cluster: next is a whole record that was stamped
-     * elsewhere, or by this node's coordinator. It is kept as it is, or what
+     * next is a whole record that was stamped elsewhere, or by this node's
+     * coordinator. It is kept as it is, or what
      * is there stays, whichever is newer (storage/merge.h). Either way
      * KIST_OK: a record that is at least as new is here, as durable as the
      * group's sync says, and version is its version; unchanged: it was here

@@ -174,6 +174,14 @@ static bool stays(const struct write *write, const struct record *old)
     return merge_compare(old, &write->next) >= 0;
 }
 
+/* A node alone keeps no deletions: there is nothing to delete. */
+static enum kist_status forget(struct write *write, const struct record *next)
+{
+    write->version = next->version;
+    write->unchanged = true;
+    return KIST_OK;
+}
+
 static enum kist_status apply(struct decision *decision, struct write *write,
                               const struct record *old)
 {
@@ -181,8 +189,9 @@ static enum kist_status apply(struct decision *decision, struct write *write,
     struct large_reference file;
     enum kist_status status;
 
-    assert(decision_is_replicated(decision));
     write->unchanged = false;
+    if (old == NULL && next->tombstone && !decision_is_replicated(decision))
+        return forget(write, next);
     if (stays(write, old)) {
         give_up_file(decision, old, next);
         return write->is_unreadable ? KIST_CORRUPT
