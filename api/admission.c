@@ -208,6 +208,10 @@ static enum admission check_body(struct exchange *exchange,
                       "This request takes no body.");
         return ADMISSION_REFUSED;
     }
+    if (exchange->request.route->body == BODY_LINES)
+        return exchange->request.route->admit(&exchange->request)
+                   ? ADMISSION_GRANTED
+                   : ADMISSION_REFUSED;
     if (head->length > exchange->body_limit) {
         upload_refuse(exchange, KIST_TOO_LARGE);
         return ADMISSION_REFUSED;

@@ -19,6 +19,7 @@
 struct backup_stats;
 struct store;
 struct cluster;
+struct import_progress;
 struct cluster_loop;
 struct commit;
 struct commit_lane;
@@ -53,6 +54,7 @@ struct api {
     struct hlc *clock;             /* Of one of them. */
     struct commit *commit;
     struct waiters *waiters;
+    struct import_progress *imports;
     struct backup_stats *backups;  /* service/backup_metrics.h */
     size_t loops;                  /* At least 1. */
     struct quorum_defaults quorum; /* Of a cluster; unused on one node. */

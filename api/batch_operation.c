@@ -3,6 +3,7 @@
 #include "api/base64.h"
 #include "api/entity.h"
 #include "api/integer.h"
+#include "api/json_named.h"
 #include "api/json_string.h"
 #include "api/json_text.h"
 #include "api/media_type.h"
@@ -59,24 +60,12 @@ static void refuse_shape(struct batch_operation *operation, const char *detail)
 
 static bool read_members(struct view json, struct members *out)
 {
-    struct json_parts parts;
-    struct json_part part;
-
     *out = (struct members){0};
-    if (json_text_type(json) != JSON_IS_OBJECT)
+    if (!json_named_read(json, member_names, MEMBERS, out->values))
         return false;
-    parts = json_parts_of(json);
-    while (json_parts_next(&parts, &part)) {
-        int member = 0;
-
-        while (member < MEMBERS &&
-               !json_string_means(part.name, view_of(member_names[member])))
-            member++;
-        if (member == MEMBERS)
-            return false; /* A typo must not change what a write means. */
-        out->values[member] = part.value;
-        out->given |= BIT(member);
-    }
+    for (int member = 0; member < MEMBERS; member++)
+        if (out->values[member].data != NULL)
+            out->given |= BIT(member);
     return true;
 }
 

@@ -54,7 +54,7 @@ static void give_back(struct exchange *exchange)
     struct http_loop *loop = exchange->http_loop;
 
     assert(exchange->body.data == NULL && exchange->response == NULL);
-    assert(exchange->file == NULL);
+    assert(exchange->file == NULL && exchange->import == NULL);
     blob_free(&exchange->joined); /* Hardly any request has one. */
     memset(exchange, 0, offsetof(struct exchange, decoded));
     blob_clear(&exchange->decoded);
@@ -307,7 +307,8 @@ enum MHD_Result exchange_call(void *cls, struct MHD_Connection *connection,
     if (exchange->state == EXCHANGE_HELD)
         return still_held(exchange);
     exchange->http_loop->progress = true;
-    if (exchange->file != NULL && is_cut(exchange))
+    if ((exchange->file != NULL || exchange->import != NULL) &&
+        is_cut(exchange))
         return MHD_NO;
     if (*upload_size > 0)
         return upload_take(exchange, (struct view){upload, *upload_size},
@@ -350,6 +351,23 @@ void exchange_answer(struct exchange *exchange, unsigned code,
         exchange->state = EXCHANGE_BROKEN;
     else if (parked)
         exchange->state = EXCHANGE_ANSWERED;
+}
+
+void exchange_hold_body(struct exchange *exchange)
+{
+    exchange->http_loop->suspended_uploads++;
+    http_loop_enter(exchange->http_loop, exchange->connection, CONNECTION_WORK,
+                    clock_mono_ns());
+    MHD_suspend_connection(exchange->mhd);
+}
+
+void exchange_go_on_with_body(struct exchange *exchange)
+{
+    exchange->http_loop->suspended_uploads--;
+    http_loop_enter(exchange->http_loop, exchange->connection, CONNECTION_BODY,
+                    clock_mono_ns());
+    MHD_resume_connection(exchange->mhd);
+    http_loop_wake(exchange->http_loop);
 }
 
 bool exchange_take_file(struct exchange *exchange)

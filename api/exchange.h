@@ -83,6 +83,7 @@ struct exchange {
     uint64_t consumed;    /* Of it. */
     uint64_t discarded;
     struct upload_file *file; /* Where a large body goes. */
+    struct import *import;    /* Or the lines of one. */
 
     /* The answer. */
     size_t nfields;
@@ -115,6 +116,13 @@ void exchange_close(void *cls, struct MHD_Connection *connection, void **state,
  */
 void exchange_answer(struct exchange *exchange, unsigned code,
                      struct MHD_Response *response, uint64_t size);
+
+/*
+ * Suspend the connection while its body cannot be taken; and go on, the
+ * client's time running again from the beginning of a window.
+ */
+void exchange_hold_body(struct exchange *exchange);
+void exchange_go_on_with_body(struct exchange *exchange);
 
 /* Count the file of an answer, until the exchange ends. False: too many. */
 KIST_CHECKED bool exchange_take_file(struct exchange *exchange);

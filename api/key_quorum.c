@@ -43,19 +43,24 @@ static void reply_too_few(struct key_write *key_write)
 }
 
 /* Nobody outside can tell, or choose, which names come of it. */
-struct large_reference key_quorum_file_name(const struct key_write *key_write)
+struct large_reference key_quorum_name(uint64_t cluster, struct view key,
+                                       struct version version)
 {
-    const struct seat *seat = key_write->request->api_loop->seat;
-    struct bucket_secret secret = bucket_secret_of(seat->ring->cluster);
-    struct version version = key_write->quorum->write.record.version;
+    struct bucket_secret secret = bucket_secret_of(cluster);
     char bytes[VERSION_HEX_SIZE + 1 + STORE_KEY_MAX];
-    struct view key = key_write->write.key;
     struct view named = {bytes, VERSION_HEX_SIZE + key.size};
 
     version_to_hex(version, bytes);
     memcpy(bytes + VERSION_HEX_SIZE, key.data, key.size);
     return (struct large_reference){.boot = siphash(secret.high, named),
                                     .serial = siphash(secret.low, named)};
+}
+
+struct large_reference key_quorum_file_name(const struct key_write *key_write)
+{
+    return key_quorum_name(key_write->request->api_loop->seat->ring->cluster,
+                           key_write->write.key,
+                           key_write->quorum->write.record.version);
 }
 
 /*

@@ -23,6 +23,10 @@ KIST_CHECKED bool key_quorum_prepare(struct key_write *key_write);
 /* Boot and serial for the file of its large value (upload_file_finish()). */
 struct large_reference key_quorum_file_name(const struct key_write *key_write);
 
+/* The same of any write; cluster: of the ring (replication/ring.h). */
+struct large_reference key_quorum_name(uint64_t cluster, struct view key,
+                                       struct version version);
+
 /* It is not written. If it has a file, nobody needs that for it. */
 void key_quorum_give_up(const struct key_write *key_write);
 

@@ -21,6 +21,7 @@ enum body_rule {
     BODY_PIECE, /* The same limits, but in memory: --max-batch-bytes, too. */
     BODY_PATCH, /* --max-json-bytes. */
     BODY_BATCH, /* --max-batch-bytes. */
+    BODY_LINES, /* Of any length: taken as they come (api/import.h). */
     BODY_FRAME, /* A peer's message: TRANSPORT_MESSAGE_MAX. */
 };
 
@@ -46,8 +47,8 @@ struct route {
 
     /*
      * BODY_VALUE: asked as soon as a body is known to be large, before the
-     * rest of it is read. False: it has replied why this request cannot
-     * succeed. NULL: any can.
+     * rest of it is read; BODY_LINES: before all of it. False: it has replied
+     * why this request cannot succeed. NULL: any can.
      */
     bool (*admit)(struct request *request);
 };

@@ -6,8 +6,10 @@
 #include "api/backup_stream.h"
 #include "api/cluster_pages.h"
 #include "api/cluster_transfers.h"
+#include "api/export_stream.h"
 #include "api/handlers.h"
 #include "api/health.h"
+#include "api/import.h"
 #include "api/metrics_page.h"
 #include "api/peer.h"
 #include "api/peer_file.h"
@@ -69,6 +71,14 @@ const struct route routes[] = {
      TAKES(PARAMETER_PLAN), cluster_change_commit, NULL},
     {METHOD_GET, "/admin/backup", "backup", BODY_NONE, ROUTE_ADMIN, 0,
      backup_stream_reply, NULL},
+    {METHOD_GET, "/admin/export", "export", BODY_NONE, ROUTE_ADMIN,
+     TAKES(PARAMETER_PREFIX) | TAKES(PARAMETER_START) | TAKES(PARAMETER_END) |
+         TAKES(PARAMETER_DELETED),
+     export_stream_reply, NULL},
+    {METHOD_POST, "/admin/import", "import", BODY_LINES, ROUTE_ADMIN,
+     WRITE | TAKES(PARAMETER_MODE), import_post, import_admit},
+    {METHOD_GET, "/admin/import", "import_progress", BODY_NONE, ROUTE_ADMIN, 0,
+     import_get, NULL},
     {METHOD_GET, "/version", "version", BODY_NONE, 0, 0, about_version, NULL},
     {METHOD_GET, "/openapi.yaml", "openapi", BODY_NONE, 0, 0, about_description,
      NULL},

@@ -1,5 +1,6 @@
 #include "api/upload.h"
 
+#include "api/import.h"
 #include "api/media_type.h"
 #include "api/reply.h"
 #include "api/router.h"
@@ -62,8 +63,12 @@ void upload_limit(struct exchange *exchange)
     case BODY_FRAME:
         limit_body(exchange, "message", TRANSPORT_MESSAGE_MAX);
         break;
+    case BODY_LINES:
+        limit_body(exchange, "", UINT64_MAX);
+        break;
     }
-    if (exchange->request.route->body == BODY_VALUE)
+    if (exchange->request.route->body == BODY_VALUE ||
+        exchange->request.route->body == BODY_LINES)
         return;
     if (exchange->request.route->body == BODY_PIECE &&
         exchange->body_limit > settings->max_batch_bytes)
@@ -89,6 +94,7 @@ static const char *hint_of(const struct exchange *exchange)
     case BODY_PATCH:
     case BODY_BATCH:
     case BODY_FRAME:
+    case BODY_LINES:
         break;
     }
     return "";
@@ -117,6 +123,8 @@ void upload_drop(struct exchange *exchange)
 {
     upload_file_close(exchange->file);
     exchange->file = NULL;
+    import_close(exchange->import);
+    exchange->import = NULL;
     blob_free(&exchange->body);
     budget_give_back(&exchange->http_loop->shared->upload_memory,
                      exchange->body_taken);
@@ -191,6 +199,18 @@ static enum MHD_Result take_to_file(struct exchange *exchange,
     return MHD_YES;
 }
 
+static enum MHD_Result take_lines(struct exchange *exchange, struct view bytes,
+                                  size_t *out_left)
+{
+    if (import_is_stopped(exchange->import)) {
+        exchange->state = EXCHANGE_DISCARDING;
+        import_refuse(exchange->import, &exchange->request);
+        return discard_rest(exchange);
+    }
+    *out_left = bytes.size - import_take(exchange->import, bytes);
+    return MHD_YES;
+}
+
 /* The body, of unknown length, has just grown too large for memory. */
 static enum MHD_Result move_to_file(struct exchange *exchange,
                                     struct view bytes, size_t *out_left)
@@ -217,6 +237,8 @@ static enum MHD_Result take(struct exchange *exchange, struct view bytes,
     uint64_t size = exchange->consumed + bytes.size;
     enum kist_status status = KIST_TOO_LARGE;
 
+    if (exchange->import != NULL)
+        return take_lines(exchange, bytes, out_left);
     if (size <= exchange->body_limit) {
         if (exchange->file != NULL)
             return take_to_file(exchange, bytes, out_left);

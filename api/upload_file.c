@@ -12,7 +12,6 @@
 #include "api/json_check.h"
 #include "api/reply.h"
 #include "api/value_body.h"
-#include "base/clock.h"
 #include "base/owner.h"
 #include "storage/large.h"
 #include "storage/large_leftover.h"
@@ -184,23 +183,15 @@ static void suspend(struct upload_file *file)
 {
     assert(file->working && !file->suspended);
     file->suspended = true;
-    file->loop->suspended_uploads++;
-    http_loop_enter(file->loop, file->exchange->connection, CONNECTION_WORK,
-                    clock_mono_ns());
-    MHD_suspend_connection(file->exchange->mhd);
+    exchange_hold_body(file->exchange);
 }
 
-/* The client's time runs again, from the beginning of a window. */
 static void resume(struct upload_file *file)
 {
     if (!file->suspended)
         return;
     file->suspended = false;
-    file->loop->suspended_uploads--;
-    http_loop_enter(file->loop, file->exchange->connection, CONNECTION_BODY,
-                    clock_mono_ns());
-    MHD_resume_connection(file->exchange->mhd);
-    http_loop_wake(file->loop);
+    exchange_go_on_with_body(file->exchange);
 }
 
 static void step_done(struct file_work *work);

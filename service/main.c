@@ -1,6 +1,7 @@
 /*
  * main - kistd: what the command line asks for, and the exit code.
  */
+#include "api/backup_lines.h"
 #include "service/file_limit.h"
 #include "service/healthcheck.h"
 #include "service/log.h"
@@ -103,6 +104,24 @@ static int tell(enum kist_status status, struct blob *line)
     return status == KIST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int print_lines(const struct settings *settings)
+{
+    struct blob why = BLOB_EMPTY;
+    struct engine_fault fault = {{0}};
+    int backup = restoring_open(settings->action_file, &why);
+    enum kist_status status = KIST_IO;
+
+    if (backup >= 0) {
+        status = backup_lines_write(backup, STDOUT_FILENO, &fault);
+        close(backup);
+        blob_append_text(&why, fault.text);
+    }
+    if (status != KIST_OK)
+        return tell(status, &why);
+    blob_free(&why);
+    return EXIT_SUCCESS;
+}
+
 static int act(const struct settings_input *input, struct settings *settings,
                struct blob *why)
 {
@@ -113,6 +132,8 @@ static int act(const struct settings_input *input, struct settings *settings,
         return prepare_and_serve(input, settings, why);
     case SETTINGS_HEALTHCHECK:
         return check_health(settings);
+    case SETTINGS_LINES:
+        return print_lines(settings);
     case SETTINGS_RESTORE:
         return tell(restoring_run(settings, &line), &line);
     case SETTINGS_VERIFY:

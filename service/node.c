@@ -10,6 +10,7 @@
 #include "service/backup_metrics.h"
 #include "service/cluster_metrics.h"
 #include "service/cluster_start.h"
+#include "service/import_progress.h"
 #include "service/large_metrics.h"
 #include "service/maintenance.h"
 #include "service/metrics.h"
@@ -61,6 +62,7 @@ struct node {
     struct readiness readiness;
     struct storage_metrics storage_metrics;
     struct backup_stats backup_stats;
+    struct import_progress import_progress;
     struct health_check checks[5];
     size_t checks_count;
     struct api api;
@@ -327,6 +329,7 @@ static void fill_api(struct node *node)
         .commit = node->commit,
         .waiters = node->waiters,
         .backups = &node->backup_stats,
+        .imports = &node->import_progress,
         .loops = count_loops(node->settings),
         .checks = node->checks,
         .quorum = quorum_of(node->settings),
@@ -376,6 +379,7 @@ static enum kist_status open_metrics(struct node *node)
         large_metrics_init(node->metrics, store_large(node->store),
                            maintenance_large_care(node->maintenance));
         backup_metrics_init(node->metrics, &node->backup_stats);
+        import_progress_register(node->metrics, &node->import_progress);
     }
     metrics_gauge(node->metrics, "kist_waiting_requests",
                   "Requests that wait for a key to change.", NULL,

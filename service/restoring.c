@@ -9,8 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -1: it was said why. */
-static int open_file(const char *path, struct blob *out_text)
+int restoring_open(const char *path, struct blob *out_text)
 {
     int descriptor = strcmp(path, "-") == 0 ? dup(STDIN_FILENO)
                                             : open(path, O_RDONLY | O_CLOEXEC);
@@ -46,7 +45,7 @@ enum kist_status restoring_run(const struct settings *settings,
                                struct blob *out_text)
 {
     struct store_options options = storage_start_options(settings);
-    int descriptor = open_file(settings->action_file, out_text);
+    int descriptor = restoring_open(settings->action_file, out_text);
     struct engine_fault fault = {{0}};
     struct backup_summary summary;
     enum kist_status status;
@@ -78,7 +77,7 @@ enum kist_status restoring_verify(const struct settings *settings,
 {
     struct backup_visitor visitor = {.ctx = out_text,
                                      .manifest = print_manifest};
-    int descriptor = open_file(settings->action_file, out_text);
+    int descriptor = restoring_open(settings->action_file, out_text);
     struct engine_fault fault = {{0}};
     struct backup_summary summary;
     enum kist_status status;

@@ -6,6 +6,9 @@
 
 #include "service/settings.h"
 
+/* The file, or `-`: standard input. -1: *out_text says why not. */
+int restoring_open(const char *path, struct blob *out_text);
+
 /*
  * Fill the data directory of the settings from settings->action_file (`-`:
  * standard input). Appends lines for people without the last newline: what was

@@ -61,6 +61,7 @@ enum settings_action {
     SETTINGS_HEALTHCHECK,     /* service/healthcheck.h */
     SETTINGS_RESTORE,         /* service/restoring.h; of the file named */
     SETTINGS_VERIFY,          /* action_file; this one, too. */
+    SETTINGS_LINES,           /* api/backup_lines.h; the same. */
     SETTINGS_CHECK_CONFIG,    /* This and the rest: settings_page_print(). */
     SETTINGS_HELP,            /* No setting was checked for this and */
     SETTINGS_VERSION,         /* what follows; all have their defaults. */

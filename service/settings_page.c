@@ -255,6 +255,7 @@ void settings_page_print(const struct settings *settings, struct blob *out_page)
     case SETTINGS_HEALTHCHECK:
     case SETTINGS_RESTORE:
     case SETTINGS_VERIFY:
+    case SETTINGS_LINES:
         break;
     case SETTINGS_CHECK_CONFIG:
         check_config(out_page, settings);

@@ -586,6 +586,9 @@ static const struct setting_mode modes[] = {
      "exit. A damaged backup leaves it empty. `-` reads standard input."},
     {"verify", SETTINGS_VERIFY, "FILE",
      "Read a backup, check all of it, print what is in it, and exit."},
+    {"lines", SETTINGS_LINES, "FILE",
+     "Print the records of a backup as lines for POST /admin/import, and "
+     "exit. `-` reads standard input."},
     {"print-reference", SETTINGS_PRINT_REFERENCE, NULL,
      "Print docs/configuration.md."},
     {"print-example", SETTINGS_PRINT_EXAMPLE, NULL,

@@ -3,9 +3,10 @@
 What a procedure calls on the way to them is found in a folder of programs
 here: `ssh NODE COMMAND...` hands the command to this process, which does with
 the node's kistd, clock and files what it says; `curl http://NODE:7700/...`
-goes to where that node listens. Below /var/lib is the node's disk,
-/usr/bin/kistd is the program that it starts, /etc/kist.ini what that reads; and
-NODE:7701 in a script is where peers reach the node.
+goes to where that node listens, and port 7702 to its --admin-listen; `kistd`
+is the program under test, where the operator sits. Below /var/lib is the node's
+disk, /usr/bin/kistd is the program that it starts, /etc/kist.ini what that
+reads; and NODE:7701 in a script is where peers reach the node.
 """
 
 import json
@@ -22,6 +23,7 @@ from node import Node, until
 
 FIRST_PORT = 7701
 FOUNDERS = 3
+FIRST_ADMIN_PORT = 7801
 STOP_S = 30
 
 SSH = """#!{python}
@@ -39,6 +41,7 @@ to=()
 for node in {folder}/*/port; do
     name=$(basename "$(dirname "$node")")
     to+=(--connect-to "$name:7700:127.0.0.1:$(cat "$node")")
+    to+=(--connect-to "$name:7702:$(cat "$(dirname "$node")/admin")")
 done
 exec {curl} "${{to[@]}}" "$@"
 """
@@ -55,6 +58,9 @@ class Machine(Node):
     def __init__(self, name, program, folder, flags, preload, peers):
         super().__init__(name, program, folder, NoLinks(), flags, preload)
         self.peer = peers[name]
+        address, _, port = self.peer.rpartition(":")
+        self.admin = f"{address}:{int(port) - FIRST_PORT + FIRST_ADMIN_PORT}"
+        (self.folder / "admin").write_text(self.admin, encoding="ascii")
         self.data = self.disk / "kist"
         self.program = str(self.folder / "kistd.installed")
         shutil.copy(program, self.program)
@@ -67,6 +73,7 @@ class Machine(Node):
     def command(self, more):
         return [self.program, "--config", str(self.settings),
                 "--listen", "127.0.0.1:0", "--data", str(self.data),
+                "--admin-listen", self.admin,
                 "--loops", "1", *self.flags, *more]
 
     def meet(self, ports):
@@ -137,6 +144,7 @@ class Machines:
         self.listen()
         self.install("ssh", SSH.format(python=sys.executable,
                                        socket=self.listener.getsockname()))
+        (self.programs / "kistd").symlink_to(Path(program).resolve())
         self.install("curl", CURL.format(folder=self.folder,
                                          curl=shutil.which("curl")))
 

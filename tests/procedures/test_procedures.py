@@ -206,9 +206,35 @@ class Procedures(unittest.TestCase):
         node.name = "c2"
         self.finish(of_two=True)
 
-    def put(self, key):
+    def test_all_lost(self):
+        """Backups of different moments; then there is nothing but them."""
+        self.start()
+        large = os.urandom(300_000)
+        until("a large value is taken", lambda: self.put("large", large))
+        until("much is written", lambda: len(self.history.operations) > 600)
+        self.follow("Back up all nodes")
+        for client in self.clients:
+            client.stop()
+        # What came after the backups is lost: of the first ones, it is known
+        # what they hold, for they were taken once more in peace.
+        self.follow("Back up all nodes")
+        before, differ = checks.converge(self.machines, sorted(
+            checks.by_key(self.history.operations)))
+        self.assertEqual(differ[:5], [])
+        self.follow("All nodes are lost")
+        self.assertEqual([node.starts for node in self.machines.members()],
+                         [2, 2, 2])
+        self.finish()
+        after, _ = checks.converge(self.machines, sorted(
+            checks.by_key(self.history.operations)))
+        self.assertEqual(before.found, after.found)
+        for node in self.machines.members():
+            answer = ask(node.port, "GET /kv/large?r=1")
+            self.assertEqual(answer.body, large)
+
+    def put(self, key, value=b"1"):
         node = self.machines.members()[0]
-        answer = ask(node.port, f"PUT /kv/{key}", body=b"1")
+        answer = ask(node.port, f"PUT /kv/{key}", body=value)
         return answer is not None and answer.status == 201
 
     @classmethod
