@@ -211,11 +211,11 @@ def missing(cluster, count):
 @workload("convergence", "a node that missed 100,000 writes", axis="by",
           figures=CATCHING_UP)
 def convergence(stage):
-    """100,000 records are replaced while one of three nodes is down. Counted
+    """100,000 records are written while one of three nodes is down. Counted
     is the time from its start until its own copy of each (`r=1`, asked of
     itself) is the new one, as those of the others are: by hints, which the
-    others kept for it in memory, and by comparing alone (`hint-bytes 0`), which
-    begins when the turn of `anti-entropy-period` comes."""
+    others kept for it in memory, and by comparing alone (`hint-bytes 0`), in
+    which there is the pause of `write-timeout` that a comparison makes."""
     count = stage.scale.missed
     points = []
     for name, settings in (("hints", ()),

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """From figures to text: a line for the terminal, docs/performance.md.
 
-    python3 bench/report.py docs/performance.json
+    python3 bench/report.py docs/performance.json [another run's...]
 
-writes the document anew from figures that are there.
+writes the document anew from figures that are there; workloads of other runs
+take the place of those of the first, and say when they were measured.
 """
 
 import json
@@ -145,6 +146,8 @@ def entry_lines(entry):
     yield f"\n## {entry['title'][0].upper()}{entry['title'][1:]}\n"
     yield " ".join(entry["text"].split())
     yield ""
+    if "later" in entry:
+        yield f"Measured apart from the rest: {entry['later']}.\n"
     if "error" in entry:
         yield f"ERROR: {entry['error']}"
         return
@@ -249,6 +252,13 @@ wrong answer would be shown as an error in place of the figure.
         yield from entry_lines(entry)
 
 
+def merge(result, other):
+    """Workloads of another run, in place of those that are there."""
+    when = f"{other['date']}, kistd {other['versions']['kistd']}"
+    for name, entry in other["workloads"].items():
+        result["workloads"][name] = entry | {"later": when}
+
+
 def write(result, folder):
     """performance.md and performance/*.svg, in the folder."""
     import plots    # Only here: it takes matplotlib, the rest does not.
@@ -259,4 +269,10 @@ def write(result, folder):
 
 
 if __name__ == "__main__":
-    write(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[1]).parent)
+    page = Path(sys.argv[1])
+    figures = json.loads(page.read_text())
+    for another in sys.argv[2:]:
+        merge(figures, json.loads(Path(another).read_text()))
+    if sys.argv[2:]:
+        page.write_text(json.dumps(figures, indent=1) + "\n")
+    write(figures, page.parent)

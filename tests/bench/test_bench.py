@@ -186,6 +186,17 @@ class Report(unittest.TestCase):
         self.assertEqual(lines[-3:], ["| what |  | gap, ms |", "|---|---|---|",
                                       "| kill | kistd | 30 (20 to 40) |"])
 
+    def test_workloads_of_another_run_replace_and_say_so(self):
+        first = {"workloads": {"get": self.entry(), "put": self.entry()}}
+        report.merge(first, {
+            "date": "2026-12-24", "versions": {"kistd": "0.2.0"},
+            "workloads": {"put": self.entry({"gap_ms": 7})}})
+        self.assertNotIn("later", first["workloads"]["get"])
+        lines = "\n".join(report.entry_lines(first["workloads"]["put"]))
+        self.assertIn("Measured apart from the rest: 2026-12-24, kistd 0.2.0.",
+                      lines)
+        self.assertIn("7 (7 to 7)", lines)
+
     def test_a_round_without_a_figure_is_shown_as_that(self):
         lines = list(report.entry_lines(self.entry({"gap_ms": 20},
                                                    {"error": "no"})))
