@@ -238,6 +238,9 @@ static void add_change(struct metrics *metrics, struct cluster *cluster)
     metrics_gauge(metrics, "kist_cluster_change_pending",
                   "Whether a change of the members is under way.", NULL,
                   &stats->pending);
+    metrics_counter(metrics, "kist_cluster_unwatched_rings_total",
+                    "Rings of which a member is not counted on: no memory.",
+                    NULL, &stats->unwatched);
     metrics_read_gauge(metrics, "kist_cluster_change_seconds",
                        "How long it has been, as this node knows; 0: none.",
                        NULL, (struct metric_source){change_age, cluster});

@@ -25,7 +25,7 @@ static const char *const hasty[] = {"--deletion-grace",
                                     "3",
                                     NULL};
 
-enum { KEYS = 200 };
+enum { KEYS = 200, SHORT = 20 };
 
 /* The id of the draft. */
 static const char *draft(const struct node *node, const char *change)
@@ -298,6 +298,15 @@ Test(members, a_change_is_given_up_and_made_later)
         expect(d, 200, text("GET /kv/key-%u", i), NULL);
 }
 
+static bool logs(const struct node *node, const char *part)
+{
+    struct blob log = kistd_log(&node->kistd);
+    bool has = memmem(log.data, log.size, part, strlen(part)) != NULL;
+
+    blob_free(&log);
+    return has;
+}
+
 Test(members, a_change_goes_on_after_restarts)
 {
     const struct node *d;
@@ -314,6 +323,8 @@ Test(members, a_change_goes_on_after_restarts)
         kistd_start(&nodes[n].kistd, nodes[n].flags);
     for (unsigned n = 0; n <= NODES; n++)
         UNTIL(epoch_of(&nodes[n]) == 3);
+    cr_expect(logs(&nodes[1], "\"cluster.ignored\",\"setting\":\"peers\""));
+    cr_expect(not(logs(d, "cluster.ignored")));
     kistd_kill(&nodes[0].kistd);
     for (unsigned i = 0; i < 60; i++)
         UNTIL(ask(d, text("GET /kv/key-%u", i), "", NULL) == 200);
@@ -326,6 +337,9 @@ Test(members, what_is_deleted_goes_when_all_have_it_and_stays_away)
     for (unsigned n = 0; n < NODES; n++)
         UNTIL(count_of(&nodes[n]) == KEYS);
     kistd_kill(&nodes[2].kistd);
+    for (unsigned i = 0; i < SHORT; i++) /* They are read by nobody. */
+        UNTIL(ask(&nodes[0], text("PUT /kv/short-%u?ttl=1", i), "", "1") ==
+              201);
     for (unsigned i = 0; i < KEYS / 2; i++)
         UNTIL(ask(&nodes[i % 2], text("DELETE /kv/key-%u", i), "", NULL) ==
               204);
@@ -334,7 +348,8 @@ Test(members, what_is_deleted_goes_when_all_have_it_and_stays_away)
     cr_expect(series(&nodes[0], "kist_purged_records_total") == 0);
     kistd_start(&nodes[2].kistd, nodes[2].flags);
     for (unsigned n = 0; n < NODES; n++)
-        UNTIL(series(&nodes[n], "kist_purged_records_total") >= KEYS / 2);
+        UNTIL(series(&nodes[n], "kist_purged_records_total") >=
+              KEYS / 2 + SHORT);
     for (unsigned n = 0; n < NODES; n++) {
         cr_expect(eq(uint, count_of(&nodes[n]), KEYS / 2));
         for (unsigned i = 0; i < KEYS / 2; i++)
