@@ -188,7 +188,9 @@ def verdict(root, compiler, libraries, folder, mutation):
                          text=True)
     if ran.returncode == 0:
         return "SURVIVED " + SEEDS + " seeds"
-    lines = (ran.stdout + ran.stderr).splitlines() or ["no word"]
+    lines = (ran.stdout + ran.stderr).splitlines()
+    if not lines:  # No check did that: what is linked is not of these sources.
+        return f"ended with {ran.returncode} without a word"
     return "killed by " + lines[0]
 
 
