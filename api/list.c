@@ -84,7 +84,8 @@ static bool add_key(void *ctx, struct view key, const struct record *record)
 
     if (!accept_one(page))
         return false;
-    if (page->values)
+    /* In a cluster they have come with their records (scan_page.h). */
+    if (page->values && page->job.request->api_loop->seat == NULL)
         page->status = large_value_load(
             page->job.scan.store, key,
             page->job.request->api->settings->max_json_bytes, &item);

@@ -45,7 +45,8 @@ static bool add_key(void *ctx, struct view key, const struct record *record)
     struct list_stream *list = ctx;
     struct item item = {.record = *record};
 
-    if (list->values)
+    /* In a cluster they have come with their records (scan_page.h). */
+    if (list->values && list->stream.start == NULL)
         list->status = large_value_load(list->job.scan.store, key,
                                         list->load_limit, &item);
     if (list->status == KIST_OK)

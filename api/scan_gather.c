@@ -12,6 +12,7 @@ bool scan_gather_init(struct scan_gather *gather, struct request *request)
         return false;
     gather->seat = request->api_loop->seat;
     gather->timeout_ms = request->api->quorum.read_timeout_ms;
+    gather->value_limit = (uint32_t)request->api->settings->max_json_bytes;
     if (request->headers[HEADER_KIST_AFTER].data == NULL)
         return true;
     after = gather->copies;
@@ -58,7 +59,8 @@ enum kist_status scan_gather_start(struct scan_gather *gather)
                   .upper = blob_view(&gather->scan->upper),
                   .reverse = gather->scan->reverse,
                   .values = gather->values,
-                  .limit = gather->limit},
+                  .limit = gather->limit,
+                  .value_limit = gather->value_limit},
         .n = gather->copies.n,
         .r = gather->copies.r,
         .timeout_ms = gather->timeout_ms,

@@ -24,6 +24,7 @@ struct scan_gather {
     struct seat *seat;
     struct copies copies;
     uint64_t timeout_ms;
+    uint32_t value_limit; /* Larger ones are told of without theirs. */
 
     struct cluster_scan cluster; /* Its own. */
 };

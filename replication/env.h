@@ -148,6 +148,8 @@ struct env_scan_range {
     bool reverse;   /* From the last one backwards. */
     bool values;    /* Else the records come without theirs. */
     unsigned limit; /* Records of a page; 0: as many as one has. */
+    /* With values: those in files of up to so many bytes come as bytes. */
+    uint32_t value_limit;
 };
 
 /*

@@ -40,6 +40,7 @@ void scan_page_add_range(const struct env_scan_range *range, struct blob *out)
     blob_append_u16(out, (uint16_t)(range->limit < SCAN_PAGE_RECORDS
                                         ? range->limit
                                         : SCAN_PAGE_RECORDS));
+    blob_append_u32(out, range->value_limit);
     add_sized(range->lower, out);
     add_sized(range->upper, out);
 }
@@ -49,7 +50,7 @@ enum kist_status scan_page_next_range(struct view *body,
 {
     struct view flags, lower, upper;
 
-    if (!take(body, 3, &flags) ||
+    if (!take(body, 7, &flags) ||
         (unsigned char)flags.data[0] > (REVERSE | VALUES) ||
         !take_sized(body, BOUND_MAX, &lower) ||
         !take_sized(body, BOUND_MAX, &upper))
@@ -60,6 +61,7 @@ enum kist_status scan_page_next_range(struct view *body,
         .reverse = (flags.data[0] & REVERSE) != 0,
         .values = (flags.data[0] & VALUES) != 0,
         .limit = read_u16(flags.data + 1),
+        .value_limit = read_u32(flags.data + 3),
     };
     return KIST_OK;
 }
@@ -123,23 +125,47 @@ static bool in_range(const struct env_scan *scan, struct view key)
            view_compare(key, scan->range.upper) < 0;
 }
 
-static enum kist_status look(struct env_scan *scan, struct cursor *cursor,
-                             uint64_t self, struct view key, bool *out_full)
-{
-    struct record record;
-    enum kist_status status = KIST_OK;
+struct walker {
+    struct env_scan *scan;
+    struct store *store;
+    struct cursor *cursor;
+    uint64_t self;
+};
 
-    if (!scan_page_owns(scan, self, key))
-        return KIST_OK;
-    status = cursor_record(cursor, &record);
-    if (status == KIST_OK)
-        *out_full = scan_page_add(scan, key, &record);
-    return status;
+/* What cannot be loaded here is told as it is: another owner may have it. */
+static void load(const struct walker *walker, struct view key,
+                 struct item *item)
+{
+    enum kist_status status;
+
+    if (!walker->scan->range.values || !item->record.large)
+        return;
+    status =
+        store_load(walker->store, key, item, walker->scan->range.value_limit);
+    (void)status;
 }
 
-static enum kist_status walk(struct env_scan *scan, struct cursor *cursor,
-                             uint64_t self)
+static enum kist_status look(const struct walker *walker, struct view key,
+                             bool *out_full)
 {
+    struct item item = {0}; /* Its record is the cursor's, if not loaded. */
+    enum kist_status status = KIST_OK;
+
+    if (!scan_page_owns(walker->scan, walker->self, key))
+        return KIST_OK;
+    status = cursor_record(walker->cursor, &item.record);
+    if (status != KIST_OK)
+        return status;
+    load(walker, key, &item);
+    *out_full = scan_page_add(walker->scan, key, &item.record);
+    item_free(&item);
+    return KIST_OK;
+}
+
+static enum kist_status walk(const struct walker *walker)
+{
+    struct env_scan *scan = walker->scan;
+    struct cursor *cursor = walker->cursor;
     struct blob last = BLOB_EMPTY;
     struct view key;
     enum kist_status status = KIST_OK;
@@ -151,7 +177,7 @@ static enum kist_status walk(struct env_scan *scan, struct cursor *cursor,
             is_done = true;
             break;
         }
-        status = look(scan, cursor, self, key, &is_full);
+        status = look(walker, key, &is_full);
         if (status != KIST_OK)
             break;
         blob_clear(&last);
@@ -180,7 +206,7 @@ void scan_page_fill(struct env_scan *scan, struct store *store, uint64_t self)
         cursor_seek_before(cursor, scan->range.upper);
     else
         cursor_seek(cursor, scan->range.lower);
-    scan->status = walk(scan, cursor, self);
+    scan->status = walk(&(struct walker){scan, store, cursor, self});
     cursor_close(cursor);
     if (scan->status == KIST_OK && scan->page.failed)
         scan->status = KIST_NO_MEMORY;

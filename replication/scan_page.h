@@ -7,9 +7,12 @@
  * one elsewhere. A page says how far it goes: between where it was to begin
  * and there, the node has nothing else.
  *
+ * Of a large value the node has the file, and whoever asks may not: if values
+ * are wanted, and it is not too large for that, its record has the bytes here.
+ *
  * As items of a frame, all numbers big-endian:
- *   scan      flags (1: 1 reverse, 2 values) limit (2) lower size (2) lower
- *             upper size (2) upper
+ *   scan      flags (1: 1 reverse, 2 values) limit (2) value limit (4)
+ *             lower size (2) lower upper size (2) upper
  *   page      a record each: key size (2) key value size (8) record size (4)
  *             record, which is without its value unless values were wanted;
  *             then done (1) place size (2) place

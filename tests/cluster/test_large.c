@@ -347,6 +347,60 @@ Test(large, a_file_that_was_lost_is_read_elsewhere_and_brought_back)
     cr_expect(is_value(&nodes[2], "GET /kv/a?r=1"));
 }
 
+static unsigned count_in_answer(const char *text)
+{
+    struct view rest = blob_view(&answer.body);
+    unsigned count = 0;
+
+    for (const char *at;
+         (at = memmem(rest.data, rest.size, text, strlen(text))) != NULL;
+         count++)
+        rest = view_from(rest, (size_t)(at - rest.data) + 1);
+    return count;
+}
+
+/* A text of JSON that lies in a file, and is not too large to be told. */
+static void make_json(size_t size)
+{
+    blob_clear(&value);
+    blob_append_text(&value, "{\"mark\":\"");
+    while (value.size < size)
+        blob_append_text(&value, "large ");
+    blob_append_text(&value, "\"}");
+    cr_assert(not(value.failed));
+}
+
+/* Also where the node that is asked has no copy of some. */
+Test(large, listings_and_entries_and_parts_have_its_value)
+{
+    open_cluster(two_copies);
+    make_json(200000);
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert(eq(uint,
+                     put_value(&nodes[0], text("PUT /kv/key-%u?w=all", i),
+                               "Content-Type: application/json\r\n"),
+                     201));
+    for (unsigned n = 0; n < NODES; n++) {
+        expect(&nodes[n], 200, "GET /kv?values=1", NULL);
+        cr_expect(eq(uint, count_in_answer("{\"mark\":"), 6));
+        cr_assert(eq(uint,
+                     ask(&nodes[n], "GET /kv?values=1",
+                         "Accept: application/x-ndjson\r\n", NULL),
+                     200));
+        cr_expect(eq(uint, count_in_answer("{\"mark\":"), 6));
+        for (unsigned i = 0; i < 6; i++) {
+            cr_assert(
+                eq(uint,
+                   ask(&nodes[n], text("GET /kv/key-%u", i),
+                       "Accept: application/vnd.kist.entry+json\r\n", NULL),
+                   200));
+            cr_expect(eq(uint, count_in_answer("{\"mark\":"), 1));
+            expect(&nodes[n], 200, text("GET /kv/key-%u?ptr=/mark", i), NULL);
+            cr_expect(eq(uint, count_in_answer("\"large "), 1));
+        }
+    }
+}
+
 /* One of its bytes, as a disk would change it. */
 static void damage_file(const struct node *node)
 {
