@@ -118,6 +118,19 @@ static void load_value(struct batch *batch, size_t i, struct item *loaded,
         batch->writes[i].status = status;
 }
 
+/* The same in a cluster, of what owners have said. */
+static void load_from_owners(struct batch *batch, size_t i, struct item *loaded,
+                             uint64_t *left)
+{
+    uint64_t limit = batch->request->api->settings->max_json_bytes;
+    uint64_t size;
+
+    batch_quorum_load(&batch->quorum, i, batch->request->api->store,
+                      limit < *left ? limit : *left, loaded);
+    size = loaded->record.large ? 0 : loaded->record.value.size;
+    *left -= size < *left ? size : *left;
+}
+
 /* The memory goes with the result; owners may need it for longer. */
 static void write_result(struct batch *batch, size_t i, uint64_t *left)
 {
@@ -125,9 +138,11 @@ static void write_result(struct batch *batch, size_t i, uint64_t *left)
     struct item loaded = {0};
 
     if (batch->quorum.seat != NULL) {
+        load_from_owners(batch, i, &loaded, left);
         batch_operation_append_result(operation, &batch->writes[i],
                                       &batch->answer);
         batch_quorum_append_receipt(&batch->quorum, i, &batch->answer);
+        item_free(&loaded);
         return;
     }
     load_value(batch, i, &loaded, left);
@@ -324,7 +339,10 @@ static void start_writing(struct batch *batch)
 
 static void quorum_answered(struct batch_quorum *quorum)
 {
-    finish(OWNER(quorum, struct batch, quorum), quorum->sync);
+    struct batch *batch = OWNER(quorum, struct batch, quorum);
+
+    batch_quorum_look_afar(quorum, batch->request);
+    finish(batch, quorum->sync);
 }
 
 static void quorum_ended(struct batch_quorum *quorum)

@@ -1,10 +1,12 @@
 #include "api/batch_quorum.h"
 
+#include "api/far_value.h"
 #include "api/preconditions.h"
 #include "api/reply.h"
 #include "base/owner.h"
 #include "replication/quorum_read.h"
 #include "replication/quorum_write.h"
+#include "replication/transport_curl.h"
 
 #include <stdlib.h>
 
@@ -208,7 +210,7 @@ static bool may_run(struct batch_quorum *batch, size_t i)
     if (operation->edit.kind == EDIT_NONE &&
         operation->put.value.size > batch->value_limit) {
         refuse(batch, i, PROBLEM_BODY_TOO_LARGE,
-               "in a cluster a value has at most --inline-bytes");
+               "in a cluster a value of a batch has at most 4 MiB");
         return false;
     }
     return true;
@@ -280,7 +282,7 @@ bool batch_quorum_prepare(struct batch_quorum *batch, struct request *request,
     batch->seat = request->api_loop->seat;
     batch->defaults = &request->api->quorum;
     batch->sync = sync;
-    batch->value_limit = settings->inline_bytes;
+    batch->value_limit = TRANSPORT_MESSAGE_MAX / 2;
     batch->read_limit = settings->max_batch_bytes;
     if (!atomic)
         return true;
@@ -301,6 +303,49 @@ enum kist_status batch_quorum_start(struct batch_quorum *batch)
         return KIST_NO_MEMORY;
     go_on(batch);
     return KIST_OK;
+}
+
+static bool has_large(const struct batch_quorum *batch, size_t i)
+{
+    return batch->operations[i].edit.kind == EDIT_READ &&
+           batch->writes[i].status == KIST_OK &&
+           batch->operations[i].edit.seen.large;
+}
+
+void batch_quorum_look_afar(struct batch_quorum *batch, struct request *request)
+{
+    enum kist_status status;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!has_large(batch, i))
+            continue;
+        if (batch->afar == NULL)
+            batch->afar = calloc(batch->count, sizeof(struct far_value *));
+        if (batch->afar == NULL)
+            return;
+        status =
+            far_value_new(request, batch->operations[i].key,
+                          &batch->operations[i].edit.seen, &batch->afar[i]);
+        (void)status; /* It may be here. */
+    }
+}
+
+void batch_quorum_load(struct batch_quorum *batch, size_t i,
+                       struct store *store, uint64_t limit,
+                       struct item *out_loaded)
+{
+    struct record *seen = &batch->operations[i].edit.seen;
+    enum kist_status status;
+
+    if (!has_large(batch, i))
+        return;
+    out_loaded->record = *seen;
+    status = store_load(store, batch->operations[i].key, out_loaded, limit);
+    if ((status == KIST_NOT_FOUND || status == KIST_CORRUPT) &&
+        batch->afar != NULL && batch->afar[i] != NULL)
+        status = far_value_load(batch->afar[i], out_loaded, limit);
+    if (status == KIST_OK)
+        *seen = out_loaded->record;
 }
 
 void batch_quorum_append_receipt(const struct batch_quorum *batch, size_t i,
@@ -328,4 +373,8 @@ void batch_quorum_clear(struct batch_quorum *batch)
 {
     free(batch->receipts);
     batch->receipts = NULL;
+    for (size_t i = 0; batch->afar != NULL && i < batch->count; i++)
+        far_value_free(batch->afar[i]);
+    free(batch->afar);
+    batch->afar = NULL;
 }

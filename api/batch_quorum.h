@@ -52,6 +52,9 @@ struct batch_quorum {
     /* Results: in operations, writes, and here, one an operation. */
     struct batch_receipt *receipts;
 
+    /* Where values that are not here can be had, an operation each; or NULL. */
+    struct far_value **afar;
+
     /* Its own. */
     size_t next;
     uint64_t read;
@@ -74,11 +77,27 @@ KIST_CHECKED bool batch_quorum_prepare(struct batch_quorum *batch,
  */
 KIST_CHECKED enum kist_status batch_quorum_start(struct batch_quorum *batch);
 
+/*
+ * On the loop, once it was answered: gets of large values may go to other
+ * owners for them. Those for which there is no memory do not.
+ */
+void batch_quorum_look_afar(struct batch_quorum *batch,
+                            struct request *request);
+
+/*
+ * Of a get of a large value that has at most limit bytes, wherever it lies, the
+ * value: what was seen has it until *out_loaded, which is empty before, is
+ * freed. Else it stays large. On the pool.
+ */
+void batch_quorum_load(struct batch_quorum *batch, size_t i,
+                       struct store *store, uint64_t limit,
+                       struct item *out_loaded);
+
 /* Into the result object that *out ends in: "receipt", "superseded". */
 void batch_quorum_append_receipt(const struct batch_quorum *batch, size_t i,
                                  struct blob *out);
 
-/* Frees the receipts. */
+/* Frees the receipts, and what is afar. */
 void batch_quorum_clear(struct batch_quorum *batch);
 
 #endif

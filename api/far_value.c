@@ -26,7 +26,7 @@ static void free_stream(struct stream *stream)
     far_value_free(OWNER(stream, struct far_value, stream));
 }
 
-enum kist_status far_value_new(struct request *request,
+enum kist_status far_value_new(struct request *request, struct view key,
                                const struct record *record,
                                struct far_value **out_far)
 {
@@ -39,7 +39,7 @@ enum kist_status far_value_new(struct request *request,
     far = calloc(1, sizeof(*far));
     if (far == NULL)
         return KIST_NO_MEMORY;
-    status = bring_plan(seat, request->key, record, 0, &far->bring);
+    status = bring_plan(seat, key, record, 0, &far->bring);
     if (status == KIST_OK && far->bring.count == 0)
         status = KIST_NOT_FOUND;
     if (status != KIST_OK) {

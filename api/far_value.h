@@ -25,6 +25,7 @@ struct far_value;
  * else to ask. KIST_CORRUPT: the record is not large. KIST_NO_MEMORY.
  */
 KIST_CHECKED enum kist_status far_value_new(struct request *request,
+                                            struct view key,
                                             const struct record *record,
                                             struct far_value **out_far);
 void far_value_free(struct far_value *far); /* Takes NULL. Any thread. */

@@ -183,7 +183,8 @@ static void load_value(struct request *request, struct item *item)
     struct load *load = malloc(sizeof(*load));
     struct far_value *far = NULL;
     uint64_t size = record_value_size(&item->record);
-    enum kist_status status = far_value_new(request, &item->record, &far);
+    enum kist_status status =
+        far_value_new(request, request->key, &item->record, &far);
 
     if (status == KIST_NO_MEMORY || load == NULL ||
         !budget_take(&loop->shared->answer_memory, size)) {

@@ -362,7 +362,7 @@ static enum kist_status open_value(struct answer *answer)
             large_value_open(request->api->store, record, &answer->descriptor);
     if (status != KIST_NOT_FOUND && status != KIST_CORRUPT)
         return status;
-    afar = far_value_new(request, record, &answer->far);
+    afar = far_value_new(request, request->key, record, &answer->far);
     if (afar == KIST_NOT_FOUND)
         return status;
     if (afar == KIST_OK)

@@ -371,7 +371,7 @@ static void make_json(size_t size)
 }
 
 /* Also where the node that is asked has no copy of some. */
-Test(large, listings_and_entries_and_parts_have_its_value)
+Test(large, listings_batches_and_parts_have_its_value)
 {
     open_cluster(two_copies);
     make_json(200000);
@@ -398,6 +398,12 @@ Test(large, listings_and_entries_and_parts_have_its_value)
             expect(&nodes[n], 200, text("GET /kv/key-%u?ptr=/mark", i), NULL);
             cr_expect(eq(uint, count_in_answer("\"large "), 1));
         }
+        expect(&nodes[n], 200, "POST /batch",
+               "{\"operations\":[{\"op\":\"get\",\"key\":\"key-0\"},"
+               "{\"op\":\"get\",\"key\":\"key-1\"},"
+               "{\"op\":\"get\",\"key\":\"key-2\"},"
+               "{\"op\":\"get\",\"key\":\"none\"}]}");
+        cr_expect(eq(uint, count_in_answer("{\"mark\":"), 3));
     }
 }
 
