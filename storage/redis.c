@@ -22,6 +22,7 @@ struct redis {
 
     struct hlc clock; /* Any thread. */
     _Atomic uint64_t strays;
+    _Atomic int habit;
     struct redis_keeper keeper;
 };
 
@@ -81,6 +82,7 @@ static void fill(struct redis *redis, const struct redis_hooks *hooks)
         .map = redis->map,
         .clock = &redis->clock,
         .strays = &redis->strays,
+        .habit = &redis->habit,
         .timeout_ms = redis->options.timeout_ms,
         .is_durable = &redis->keeper.is_durable,
     };

@@ -194,7 +194,7 @@ static void say_writing(struct redis_change *change,
     change->task.writes = true;
     redis_command_begin(command, names_size(change, 0, change->entries_count) +
                                      numbers + 2 * REDIS_COMMAND_NAME_SIZE);
-    redis_command_add_script(command);
+    redis_command_add_script(command, REDIS_SCRIPT_CHANGE);
     redis_command_add_number(command, due + 2);
     redis_command_add_name(command, tag_of(change), REDIS_NAME_INDEX,
                            (struct view){0});
@@ -267,6 +267,18 @@ static void hear_refusal(struct redis_change *change, struct redis_entry *entry,
     }
 }
 
+static void note_habit(const struct redis_changes *by, bool replaced)
+{
+    int habit = atomic_load_explicit(by->habit, memory_order_relaxed);
+
+    /* Who writes at the same time may be forgotten: it is a habit. */
+    if (replaced && habit < REDIS_CHANGE_HABIT)
+        habit++;
+    else if (!replaced && habit > -REDIS_CHANGE_HABIT)
+        habit--;
+    atomic_store_explicit(by->habit, habit, memory_order_relaxed);
+}
+
 static bool is_refusal(struct view text)
 {
     char outcome = text.size > 0 ? text.data[0] : '\0';
@@ -286,9 +298,13 @@ static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
     entry->is_applied = !is_refusal(text);
     switch (outcome) {
     case REDIS_OUTCOME_CREATED:
+        note_habit(change->by, false);
         settle(entry, KIST_OK, true);
         break;
     case REDIS_OUTCOME_REPLACED:
+        note_habit(change->by, true);
+        settle(entry, KIST_OK, false);
+        break;
     case REDIS_OUTCOME_DELETED:
     case REDIS_OUTCOME_CHECKED:
         settle(entry, KIST_OK, false);
@@ -366,16 +382,73 @@ static enum redis_heard hear_writing(struct redis_change *change,
     return REDIS_HEARD_ALL;
 }
 
+/* Replacing. */
+
+static bool may_replace(const struct redis_change *change)
+{
+    const struct write *write = change->entries[0].write;
+
+    return change->step == REDIS_CHANGE_WRITING && !change->is_part &&
+           change->attempts == 0 && !change->task.is_unanswered &&
+           write != NULL && !write->next.tombstone &&
+           write->next.expiry_ms == 0 &&
+           write->condition.kind == CONDITION_NONE &&
+           atomic_load_explicit(change->by->habit, memory_order_relaxed) >= 0;
+}
+
+static void say_replacing(struct redis_change *change,
+                          struct redis_command *command)
+{
+    struct redis_entry *entry = &change->entries[0];
+    bool made = prepare(change);
+
+    change->task.writes = true;
+    redis_command_begin(command, entry->key.size + REDIS_COMMAND_NAME_SIZE);
+    redis_command_add_script(command, REDIS_SCRIPT_REPLACE);
+    redis_command_add(command, VIEW_LITERAL("1"));
+    redis_command_add_name(command, tag_of(change), REDIS_NAME_RECORD,
+                           entry->key);
+    redis_command_add(command, blob_view(&entry->record));
+    if (!made)
+        command->failed = true;
+}
+
+static enum redis_heard hear_replacing(struct redis_change *change,
+                                       const struct redis_answer *answer)
+{
+    struct redis_entry *entry = &change->entries[0];
+
+    if (answer->kind != REDIS_ANSWER_NUMBER || answer->number != 1)
+        return try_again(change);
+    change->step = REDIS_CHANGE_WRITING;
+    note_habit(change->by, true);
+    entry->is_applied = true;
+    settle(entry, KIST_OK, false);
+    return REDIS_HEARD_ALL;
+}
+
 /* The task. */
 
 static void say(struct redis_task *task, struct redis_command *command)
 {
     struct redis_change *change = of_task(task);
 
-    if (change->step == REDIS_CHANGE_READING)
+    /* What was not answered is for the script that can tell what it did. */
+    if (change->step == REDIS_CHANGE_REPLACING)
+        change->step = REDIS_CHANGE_WRITING;
+    if (may_replace(change))
+        change->step = REDIS_CHANGE_REPLACING;
+    switch (change->step) {
+    case REDIS_CHANGE_READING:
         say_reading(change, command);
-    else
+        break;
+    case REDIS_CHANGE_WRITING:
         say_writing(change, command);
+        break;
+    case REDIS_CHANGE_REPLACING:
+        say_replacing(change, command);
+        break;
+    }
 }
 
 static enum redis_heard hear(struct redis_task *task,
@@ -383,8 +456,15 @@ static enum redis_heard hear(struct redis_task *task,
 {
     struct redis_change *change = of_task(task);
 
-    return change->step == REDIS_CHANGE_READING ? hear_reading(change, answer)
-                                                : hear_writing(change, answer);
+    switch (change->step) {
+    case REDIS_CHANGE_READING:
+        return hear_reading(change, answer);
+    case REDIS_CHANGE_WRITING:
+        return hear_writing(change, answer);
+    case REDIS_CHANGE_REPLACING:
+        break;
+    }
+    return hear_replacing(change, answer);
 }
 
 /* What was told to be done is not, as far as anybody knows. */

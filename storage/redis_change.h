@@ -2,10 +2,10 @@
  * redis_change - writes of clients in one shard, as a task.
  *
  * A plain put or delete, with its condition, is decided by the script alone:
- * one round trip. Where an edit or a get is among them, the records are read
- * first, all are decided here on what was read and on each other, and the
- * script keeps the outcome of each key if it still is as it was read. If not,
- * it is read and decided again.
+ * one round trip; two, where the short script was tried in vain. Where an edit
+ * or a get is among them, the records are read first, all are decided here on
+ * what was read and on each other, and the script keeps the outcome of each key
+ * if it still is as it was read. If not, it is read and decided again.
  *
  * Threads: the loop that makes it, then a line's, one at a time.
  */
@@ -16,10 +16,17 @@
 #include "storage/redis_map.h"
 #include "storage/redis_script.h"
 
+#define REDIS_CHANGE_HABIT 32
+
 struct redis_changes {
     struct redis_map *map; /* All kept. */
     struct hlc *clock;
     uint64_t timeout_ms;
+    /*
+     * Whether puts mostly find a record there: as of the last ones, up to
+     * REDIS_CHANGE_HABIT; below 0, they mostly do not.
+     */
+    _Atomic int *habit;
     _Atomic uint64_t *strays; /* Versions that our clock did not give. */
     /* Each Redis syncs before it answers. */
     atomic_bool *is_durable;
@@ -67,7 +74,11 @@ struct redis_change {
     bool reads;   /* Before it writes. */
     bool atomic;  /* Of one group: all items or none. */
     bool is_part; /* All items are of one group, which has others, maybe. */
-    enum { REDIS_CHANGE_READING, REDIS_CHANGE_WRITING } step;
+    enum {
+        REDIS_CHANGE_READING,
+        REDIS_CHANGE_WRITING,
+        REDIS_CHANGE_REPLACING, /* By the short script, if that can do it. */
+    } step;
     size_t at, reading; /* So many entries from there are being read. */
     unsigned attempts;
     size_t failed; /* Atomic: the first item that failed, or count. */

@@ -44,9 +44,9 @@ struct redis_line {
 
     /* Its thread only. */
     struct redis_task_list held;
-    struct redis_link *link; /* NULL: there is none. */
-    uint64_t connect_ns;     /* Not before. */
-    char sha[41];            /* The script's name at this Redis. */
+    struct redis_link *link;     /* NULL: there is none. */
+    uint64_t connect_ns;         /* Not before. */
+    char sha[REDIS_SCRIPTS][41]; /* The scripts' names at this Redis. */
     struct redis_command command;
     size_t said_bytes;
 };
@@ -134,10 +134,11 @@ static void drop_link(struct redis_line *line)
     redis_map_doubt(line->map);
 }
 
-static enum kist_status load_script(struct redis_link *link, char out_sha[41])
+static enum kist_status load_script(struct redis_link *link,
+                                    enum redis_script script, char out_sha[41])
 {
     struct view words[] = {VIEW_LITERAL("SCRIPT"), VIEW_LITERAL("LOAD"),
-                           redis_script_text()};
+                           redis_script_text(script)};
     struct redis_answer answer;
     enum kist_status status = redis_link_say(link, words, 3);
 
@@ -151,6 +152,15 @@ static enum kist_status load_script(struct redis_link *link, char out_sha[41])
         memcpy(out_sha, answer.text.data, 41);
     redis_answer_free(&answer);
     return KIST_OK;
+}
+
+static enum kist_status load_scripts(struct redis_line *line)
+{
+    enum kist_status status = KIST_OK;
+
+    for (int i = 0; i < REDIS_SCRIPTS && status == KIST_OK; i++)
+        status = load_script(line->link, (enum redis_script)i, line->sha[i]);
+    return status;
 }
 
 /* Who is on the way to here by an ASK goes where it came from. */
@@ -176,7 +186,7 @@ static bool connected(struct redis_line *line)
     if (redis_link_open(&line->node->address,
                         &redis_map_options(line->map)->link, fault,
                         &line->link) == KIST_OK &&
-        load_script(line->link, line->sha) == KIST_OK)
+        load_scripts(line) == KIST_OK)
         return true;
     forget_asks(line);
     drop_link(line);
@@ -198,13 +208,15 @@ static enum kist_status say_words(struct redis_line *line, struct view first,
 static void name_script(struct redis_line *line, struct redis_task *task)
 {
     struct view *arguments = line->command.arguments;
-    bool quoted = task->quoted || line->sha[0] == '\0';
+    enum redis_script script = line->command.script;
+    const char *sha = line->sha[script];
+    bool quoted = task->quoted || sha[0] == '\0';
 
     if (line->command.failed || line->command.count < 2 ||
         arguments[0].data != NULL)
         return;
     arguments[0] = quoted ? VIEW_LITERAL("EVAL") : VIEW_LITERAL("EVALSHA");
-    arguments[1] = quoted ? redis_script_text() : view_of(line->sha);
+    arguments[1] = quoted ? redis_script_text(script) : view_of(sha);
     task->quoted = false;
 }
 

@@ -322,7 +322,7 @@ static void say_tidy(struct redis_call *call, struct redis_command *command)
     static const char zeros[16];
 
     redis_command_begin(command, found->key.size + 3 * REDIS_COMMAND_NAME_SIZE);
-    redis_command_add_script(command);
+    redis_command_add_script(command, REDIS_SCRIPT_CHANGE);
     redis_command_add(command, VIEW_LITERAL("3"));
     redis_command_add_name(command, tag, REDIS_NAME_INDEX, (struct view){0});
     redis_command_add_name(command, tag, REDIS_NAME_FLOOR, (struct view){0});

@@ -6,7 +6,7 @@
  * floor as it is: WAIT counts replicas from the last thing its own connection
  * wrote, and that may be another connection than the first time.
  */
-static const char script[] =
+static const char change[] =
     "local index, floor_key = KEYS[1], KEYS[2]\n"
     "local name_at = #index - 4\n"
     "local known, raised\n"
@@ -104,7 +104,17 @@ static const char script[] =
     "if raised then redis.call('SET', floor_key, known) end\n"
     "return outcomes\n";
 
-struct view redis_script_text(void)
+static const char replace[] =
+    "local head = redis.call('GETRANGE', KEYS[1], 0, 19)\n"
+    "if #head < 20 then return 0 end\n"
+    "local nh, nl = struct.unpack('>I4I4', head, 13)\n"
+    "local vh, vl = struct.unpack('>I4I4', ARGV[1], 5)\n"
+    "if vh < nh or (vh == nh and vl <= nl) then return 0 end\n"
+    "redis.call('SET', KEYS[1], head:sub(1, 8) .. ARGV[1])\n"
+    "return 1\n";
+
+struct view redis_script_text(enum redis_script script)
 {
-    return VIEW_LITERAL(script);
+    return script == REDIS_SCRIPT_REPLACE ? VIEW_LITERAL(replace)
+                                          : VIEW_LITERAL(change);
 }

@@ -1,5 +1,5 @@
 /*
- * redis_script - the one script by which kist changes anything in Redis.
+ * redis_script - the scripts by which kist changes anything in Redis.
  *
  * A shard (storage/redis_slot.h) with the tag 7 is these keys of Redis:
  *
@@ -15,6 +15,8 @@
  * once more, as its first answer was lost, is recognised by its version, which
  * no other write has, and changes nothing.
  *
+ * Of the script that does everything:
+ *
  *   KEYS  index, floor, a key for each step
  *   ARGV  two characters: "1": all steps or none, "0": each for itself; "1":
  *         this was sent before, "0": it was not. Then for each step:
@@ -28,11 +30,18 @@
  * The answer is a list, a text for each step: one of enum redis_outcome, then
  * as noted there. With all or none and an outcome that is none of the first
  * five, nothing was changed. tests/redis has an account of every outcome.
+ *
+ * Most writes are a put over a record, without a condition or an expiry. For
+ * those there is a short script, which costs Redis half as much: KEYS has the
+ * key, ARGV the record, with its version; 1: done; 0: nothing was done, as
+ * there is no record, or the version is not above its own.
  */
 #ifndef KIST_STORAGE_REDIS_SCRIPT_H
 #define KIST_STORAGE_REDIS_SCRIPT_H
 
 #include "base/bytes.h"
+
+enum redis_script { REDIS_SCRIPT_CHANGE, REDIS_SCRIPT_REPLACE, REDIS_SCRIPTS };
 
 enum redis_verb {
     REDIS_VERB_PUT = 'p',
@@ -55,6 +64,6 @@ enum redis_outcome {
 
 #define REDIS_SCRIPT_STEP_ARGUMENTS 6
 
-struct view redis_script_text(void);
+struct view redis_script_text(enum redis_script script);
 
 #endif

@@ -81,8 +81,10 @@ void redis_command_add_name(struct redis_command *command, uint32_t tag,
     add_text(command, size);
 }
 
-void redis_command_add_script(struct redis_command *command)
+void redis_command_add_script(struct redis_command *command,
+                              enum redis_script script)
 {
+    command->script = script;
     /* The line sets both. */
     redis_command_add(command, (struct view){NULL, 0});
     redis_command_add(command, (struct view){NULL, 0});

@@ -12,6 +12,7 @@
 #define KIST_STORAGE_REDIS_TASK_H
 
 #include "storage/redis_link.h"
+#include "storage/redis_script.h"
 #include "storage/redis_slot.h"
 
 #include <stdint.h>
@@ -21,8 +22,9 @@ struct redis_command {
     struct view *arguments;
     size_t count;
     size_t capacity;
-    struct blob text; /* Of arguments that were put together here. */
-    bool failed;      /* No memory; sticks, as with a blob. */
+    struct blob text;         /* Of arguments that were put together here. */
+    enum redis_script script; /* If one was added. */
+    bool failed;              /* No memory; sticks, as with a blob. */
 };
 
 enum redis_name { REDIS_NAME_RECORD, REDIS_NAME_INDEX, REDIS_NAME_FLOOR };
@@ -40,8 +42,9 @@ void redis_command_add_number(struct redis_command *command, uint64_t number);
 void redis_command_add_name(struct redis_command *command, uint32_t tag,
                             enum redis_name name, struct view key);
 
-/* In place of a name of a command: the script, however it is called now. */
-void redis_command_add_script(struct redis_command *command);
+/* In place of a name of a command: a script, however it is called now. */
+void redis_command_add_script(struct redis_command *command,
+                              enum redis_script script);
 
 void redis_command_free(struct redis_command *command);
 

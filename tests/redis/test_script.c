@@ -99,7 +99,7 @@ static void run(bool atomic, const struct step *steps, size_t count)
 
     snprintf(numkeys, sizeof numkeys, "%zu", count + 2);
     words[n++] = VIEW_LITERAL("EVAL");
-    words[n++] = redis_script_text();
+    words[n++] = redis_script_text(REDIS_SCRIPT_CHANGE);
     words[n++] = view_of(numkeys);
     words[n++] = VIEW_LITERAL("kist{7}#index");
     words[n++] = VIEW_LITERAL("kist{7}#floor");
@@ -319,4 +319,44 @@ Test(redis_script, what_has_expired_leaves_the_index_and_nothing_else_does)
     outcome((struct step){"b", 't', 0, NONE, 0, NULL, false});
     expect_asked("ZCARD kist{7}#index", ":1");
     expect_asked("ZSCORE kist{7}#index b", "$1");
+}
+
+/* 'r' everywhere, as told.records have it, with this version. */
+static int64_t replace(const char *key, uint64_t version)
+{
+    struct view words[] = {VIEW_LITERAL("EVAL"),
+                           redis_script_text(REDIS_SCRIPT_REPLACE),
+                           VIEW_LITERAL("1"),
+                           view_of(key),
+                           {told.records[0], sizeof told.records[0]}};
+    struct redis_answer answer;
+    int64_t number;
+
+    memset(told.records[0], 'r', sizeof told.records[0]);
+    put_version(told.records[0] + 4, version);
+    cr_assert(eq(int, redis_link_say(redis, words, 5), KIST_OK));
+    cr_assert(eq(int, redis_link_hear(redis, &answer), KIST_OK));
+    cr_assert(eq(int, answer.kind, REDIS_ANSWER_NUMBER), "%s",
+              answer.text.data);
+    number = answer.number;
+    redis_answer_free(&answer);
+    return number;
+}
+
+Test(redis_script, a_record_is_replaced_in_short_if_it_is_there_and_older)
+{
+    cr_expect(eq(i64, replace("kist{7}:a", 10), 0));
+    expect_asked("EXISTS kist{7}:a", ":0");
+    outcome((struct step){"a", 'p', 10, NONE, 0, "99999999999999", false});
+    cr_expect(eq(i64, replace("kist{7}:a", 10), 0));
+    cr_expect(eq(i64, replace("kist{7}:a", 9), 0));
+    cr_expect(eq(i64, replace("kist{7}:a", 11), 1));
+    expect_asked("TTL kist{7}:a", ":-1");
+    expect_asked("STRLEN kist{7}:a", ":48");
+    expect_asked("GETRANGE kist{7}:a 0 7", "$8"); /* Created as before. */
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'k', 0, ANY_OF, 11, NULL, false}),
+                 REDIS_OUTCOME_CHECKED));
+    cr_expect(eq(i64, replace("kist{7}:a", 0xFFFFFFFFFFFFFFF0), 1));
+    cr_expect(eq(i64, replace("kist{7}:a", 0xFFFFFFFF80000000), 0));
 }
