@@ -145,29 +145,12 @@ static void add_step(struct redis_command *command, struct redis_entry *entry)
     redis_command_add(command, blob_view(&entry->record));
 }
 
-/*
- * What was answered, but not waited for until replicas have it, may be lost
- * with its master.
- */
-static void say_again(struct redis_change *change)
-{
-    for (size_t i = 0; i < change->entries_count; i++)
-        if (change->entries[i].is_applied)
-            change->entries[i].is_settled = false;
-}
-
 /* What was said once and not answered is said again as it was. */
 static bool prepare(struct redis_change *change)
 {
     bool made = true;
 
-    if (change->task.is_unanswered) {
-        say_again(change);
-        return true;
-    }
-    for (size_t i = 0; i < change->entries_count; i++)
-        change->entries[i].is_applied = false;
-    if (change->reads)
+    if (change->reads || change->task.is_unanswered)
         return true;
     for (size_t i = 0; i < change->entries_count; i++)
         if (!change->entries[i].is_settled)
@@ -295,7 +278,6 @@ static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
 
     if (text.size > 0)
         outcome = text.data[0];
-    entry->is_applied = !is_refusal(text);
     switch (outcome) {
     case REDIS_OUTCOME_CREATED:
         note_habit(change->by, false);
@@ -422,7 +404,6 @@ static enum redis_heard hear_replacing(struct redis_change *change,
         return try_again(change);
     change->step = REDIS_CHANGE_WRITING;
     note_habit(change->by, true);
-    entry->is_applied = true;
     settle(entry, KIST_OK, false);
     return REDIS_HEARD_ALL;
 }

@@ -47,7 +47,6 @@ struct redis_entry {
     /* To be kept, if is_changed. */
     bool is_changed;
     bool is_settled; /* It was, or there was nothing to keep. */
-    bool is_applied; /* By the last command: if its end is lost, once more. */
     enum redis_verb verb;
     uint64_t above; /* Its version has to be. */
     struct version version;
