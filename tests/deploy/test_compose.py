@@ -184,5 +184,40 @@ class Watching(unittest.TestCase):
         self.assertTrue(os.path.isfile(on_host("grafana", home)))
 
 
+    def on_redis(self):
+        return {name: service["environment"]
+                for name, service in SERVICES.items()
+                if service.get("environment", {}).get("KIST_ENGINE")
+                == "redis"}
+
+    def redis_nodes(self):
+        return {name for name, service in SERVICES.items()
+                if "--cluster-enabled" in service.get("command", [])}
+
+    def test_two_kistd_share_the_redis_cluster_that_is_made(self):
+        nodes = self.redis_nodes()
+        self.assertEqual(len(nodes), 6)
+        self.assertEqual(len(self.on_redis()), 2)
+        for environment in self.on_redis().values():
+            named = environment["KIST_REDIS_NODES"].split(",")
+            self.assertLessEqual({node.partition(":")[0] for node in named},
+                                 nodes)
+        script = open(on_host("redis-cluster", "/make-cluster.sh"),
+                      encoding="utf-8").read()
+        numbers = re.search(r"for i in ([\d ]+);", script)[1].split()
+        self.assertEqual({f"redis-{n}" for n in numbers}, nodes)
+        self.assertEqual(set(SERVICES["redis-cluster"]["depends_on"]), nodes)
+
+    def test_what_redis_acknowledges_is_on_its_disk(self):
+        for node in self.redis_nodes():
+            command = SERVICES[node]["command"]
+            for flag, value in (("--appendonly", "yes"),
+                                ("--appendfsync", "always"),
+                                ("--maxmemory-policy", "noeviction")):
+                self.assertEqual(command[command.index(flag) + 1], value)
+            self.assertEqual([target for _, target in mounts(node)],
+                             ["/data"])
+
+
 if __name__ == "__main__":
     unittest.main()
