@@ -299,14 +299,21 @@ class IsWhatItIs(Shared):
         self.expect(client, 404, "GET", "/kv/b")
 
     def test_a_password_and_a_user_are_shown(self):
+        # As docs/engines.md has it.
         self.redis.ask("ACL", "SETUSER", "kist", "on", ">secret", "~kist*",
-                       "+@all")
+                       "+@read", "+@write", "+@scripting", "+info",
+                       "+config|get", "+cluster|slots", "+asking", "+wait")
         self.redis.ask("CONFIG", "SET", "requirepass", "other")
         file = self.path("password")
         file.write_text("secret\n")
         kistd = self.kistd("--redis-user", "kist", "--redis-password-file",
                            str(file))
-        self.expect(kistd.client(), 201, "PUT", "/kv/a", "1")
+        client = kistd.client()
+        self.expect(client, 201, "PUT", "/kv/a?ttl=100", "1")
+        self.expect(client, 204, "PUT", "/kv/a", "1")
+        self.expect(client, 200, "POST", "/kv/a?op=incr")
+        self.expect(client, 200, "GET", "/kv?values=1")
+        self.expect(client, 204, "DELETE", "/kv/a")
         bare = self.kistd(ready=False)
         servers.wait_for("the refusal", lambda: any(
             "NOAUTH" in line.get("seen", "") for line in bare.lines()))
