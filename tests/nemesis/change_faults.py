@@ -11,7 +11,7 @@ from fault import Fault
 from node import until
 
 MOST = 6          # Members; no fewer than at first.
-PATIENCE_S = 150  # Thousands of partitions move, one after the other.
+PATIENCE_S = 240  # Thousands of partitions move, one after the other.
 
 
 class Change(Fault):
