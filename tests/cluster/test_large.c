@@ -407,6 +407,45 @@ Test(large, listings_batches_and_parts_have_its_value)
     }
 }
 
+/* The text or, from there on, the number that a member of a page is. */
+static const char *member_of(const struct node *node, const char *page,
+                             const char *body, const char *name)
+{
+    static char word[32];
+    const char *at;
+
+    cr_assert(eq(uint, ask(node, page, "", body), 200));
+    blob_append_byte(&answer.body, '\0');
+    at = strstr(answer.body.data, name);
+    if (at == NULL)
+        return "0"; /* As the epoch of who has no ring yet. */
+    snprintf(word, sizeof(word), "%.16s", at + strlen(name));
+    return word;
+}
+
+/* It has all of it by the time that it is an owner, and not a moment later. */
+Test(large, a_new_owner_has_its_files_before_it_votes)
+{
+    char change[120], commit[80];
+    const struct node *d;
+
+    open_cluster(plain);
+    make_value(1, 300000);
+    for (unsigned i = 0; i < 8; i++)
+        must_put(&nodes[0], text("PUT /kv/key-%u?w=all", i));
+    kistd_kill(&nodes[2].kistd);
+    d = open_spare(0, plain);
+    snprintf(change, sizeof(change),
+             "{\"replace\": \"c\", \"with\": \"%s=%s\"}", d->name, d->listen);
+    snprintf(commit, sizeof(commit), "POST /cluster/plan/commit?plan=%s",
+             member_of(&nodes[0], "POST /cluster/plan", change, "\"plan\":\""));
+    expect(&nodes[0], 202, commit, "");
+    UNTIL(atoi(member_of(d, "GET /cluster", NULL, "\"epoch\":")) == 3);
+    cr_expect(eq(sz, files(d, NULL), 8));
+    for (unsigned i = 0; i < 8; i++)
+        cr_expect(is_value(d, text("GET /kv/key-%u?r=1", i)));
+}
+
 /* One of its bytes, as a disk would change it. */
 static void damage_file(const struct node *node)
 {
