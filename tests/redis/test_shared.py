@@ -141,7 +141,7 @@ class TwoOnOne(Shared):
         self.expect(client, 200, "POST", "/batch", body.replace("{t}", ""))
 
     def test_a_long_listing_is_in_order_and_skips_what_has_expired(self):
-        client = self.kistd().client()
+        client = self.kistd("--redis-connections", "4").client()
         operations = [{"op": "put", "key": f"k/{n:05}", "value": n}
                       for n in range(3000)]
         for operation in operations[::3]:
@@ -237,6 +237,26 @@ class ComesAndGoes(Shared):
         kistd.await_ready()
         servers.wait_for("reads", lambda: client.ask("GET", "/kv/a")[2]
                          == b"1")
+
+    def test_a_stop_does_not_wait_for_a_redis_that_is_away(self):
+        kistd = servers.Kistd(PROGRAM, self.path("stops"),
+                              f"127.0.0.1:{self.redis.port}",
+                              "--redis-timeout", "2s")
+        kistd.await_ready()
+        self.expect(kistd.client(), 201, "PUT", "/kv/a", "1")
+        self.redis.kill()
+        statuses = []
+        threads = [threading.Thread(target=lambda: statuses.append(
+            kistd.client().ask("PUT", "/kv/a", "2")[0])) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)  # They are under way, or refused at once: both do.
+        began = time.monotonic()
+        kistd.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(statuses, [503] * 3)
 
     def test_a_start_without_redis_waits_for_it(self):
         self.redis.kill()
