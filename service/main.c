@@ -10,6 +10,7 @@
 #include "service/restoring.h"
 #include "service/settings.h"
 #include "service/settings_page.h"
+#include "service/storage_start.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,10 @@ static int serve(const struct settings_input *input, struct settings *settings,
     struct node_start start = {input, settings, log, notify};
     struct node *node = NULL;
 
-    if (node_open(&start, &node) != KIST_OK)
+    enum kist_status status = node_open(&start, &node);
+    if (status == KIST_DISK_FULL)
+        return STORAGE_START_EXIT_FAILED;
+    if (status != KIST_OK)
         return EXIT_FAILURE;
     node_run(node);
     node_close(node);

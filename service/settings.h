@@ -129,6 +129,7 @@ struct settings {
     enum engine_sync durability;
     uint64_t write_buffer_bytes;
     uint64_t block_cache_bytes;
+    uint64_t engine_threads; /* 0: automatic. */
     uint64_t cache_bytes;
     uint64_t max_open_files;
     uint64_t disk_reserve_bytes;     /* 0: automatic. */

@@ -259,14 +259,24 @@ static const struct setting rows[] = {
      RANGE(64 * KIB, GIB),
      .description =
          "Writes the engine gathers in memory before it makes a table of "
-         "them. Up to twice this is in memory; more makes fewer tables and a "
-         "longer start after a crash."},
+         "them. Up to twice this is in memory, with RocksDB three times; more "
+         "makes fewer tables and a longer start after a crash."},
     {.name = "block-cache-bytes",
      .type = SETTING_BYTES,
      FIELD(block_cache_bytes),
      .fallback = "64MiB",
      RANGE(64 * KIB, TIB),
      .description = "Memory in which the engine keeps blocks of its tables."},
+    {.name = "engine-threads",
+     .type = SETTING_COUNT,
+     FIELD(engine_threads),
+     .fallback = "0",
+     RANGE(1, 64),
+     .zero = "automatic: one for every two cores, at most 8",
+     .unit = "threads",
+     .description =
+         "Threads in which RocksDB merges tables in the background. LevelDB "
+         "has one, whatever is said here."},
     {.name = "cache-bytes",
      .type = SETTING_BYTES,
      FIELD(cache_bytes),
@@ -298,8 +308,8 @@ static const struct setting rows[] = {
      FIELD(ballast_bytes),
      .fallback = "0",
      RANGE(64 * KIB, 64 * GIB),
-     .zero = "automatic: two write buffers and 32 MiB, at most 5 % of the "
-             "disk",
+     .zero = "automatic: two write buffers (RocksDB: four) and 32 MiB, at "
+             "most 5 % of the disk",
      .description =
          "A file of this size in the data directory that is given up when "
          "the disk is full, because the engine needs room to start again."},
@@ -550,7 +560,7 @@ static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,
 
 static const struct setting_group groups[] = {
     {"Process", 5},  {"Network", 8},  {"Requests", 10},
-    {"Storage", 12}, {"Cluster", 19}, {"Redis", 6},
+    {"Storage", 13}, {"Cluster", 19}, {"Redis", 6},
 };
 
 static const struct setting_pair pairs[] = {

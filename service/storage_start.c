@@ -33,6 +33,7 @@ struct store_options storage_start_options(const struct settings *settings)
                 .write_buffer_bytes = settings->write_buffer_bytes,
                 .block_cache_bytes = settings->block_cache_bytes,
                 .max_open_files = (unsigned)settings->max_open_files,
+                .threads = (unsigned)settings->engine_threads,
                 .accept_data_loss = settings->accept_data_loss,
             },
         .cache_bytes = settings->cache_bytes,

@@ -9,7 +9,10 @@
 #include "service/settings.h"
 #include "storage/store.h"
 
-/* EX_IOERR: the store failed under a running node; a new start recovers. */
+/*
+ * EX_IOERR: the store failed under a running node, and a new start recovers; or
+ * the disk is too full to start, which passes when there is room.
+ */
 #define STORAGE_START_EXIT_FAILED 74
 
 /* What the settings say of a store, a node alone. Borrows from settings. */

@@ -169,7 +169,8 @@ static void choose_sizes(struct disk *disk, const struct disk_options *options,
     disk->ballast_bytes = options->ballast_bytes;
     if (disk->ballast_bytes == 0)
         disk->ballast_bytes =
-            max_u64(MIB, min_u64(2 * buffer + 32 * MIB, twentieth));
+            max_u64(MIB, min_u64(options->write_buffers * buffer + 32 * MIB,
+                                 twentieth));
     disk->reserve_bytes = options->reserve_bytes;
     if (disk->reserve_bytes == 0)
         disk->reserve_bytes =

@@ -2,7 +2,7 @@
  * disk - how much room is left, and the room kept back for a full disk.
  *
  * Writes stop while the disk is low, before it is full, because a full one is
- * worse than it looks: LevelDB writes a table when it is opened, so a node
+ * worse than it looks: an engine writes a table when it is opened, so a node
  * that ran out of space could not even start again. The ballast is a file of
  * that size and more, given up for exactly that moment.
  *
@@ -31,11 +31,12 @@ struct disk_options {
     const char *directory; /* The data directory: it gets a file "ballast". */
 
     /*
-     * 0: what the engine may need to open again, two write buffers and
+     * 0: what the engine may need to open again, its write buffers and
      * 32 MiB, but at most 5 % of the filesystem and at least 1 MiB.
      */
     uint64_t ballast_bytes;
-    uint64_t write_buffer_bytes; /* 0: ENGINE_WRITE_BUFFER. */
+    unsigned write_buffers;      /* engine_kind_buffers(). */
+    uint64_t write_buffer_bytes; /* Each; 0: ENGINE_WRITE_BUFFER. */
 
     /*
      * 0: twice the ballast, or 5 % of the filesystem if that is more, of

@@ -13,6 +13,18 @@ const char *engine_kind_name(enum engine_kind kind)
     return "invalid_engine";
 }
 
+unsigned engine_kind_buffers(enum engine_kind kind)
+{
+    switch (kind) {
+    case ENGINE_LEVELDB:
+    case ENGINE_REDIS:
+        break;
+    case ENGINE_ROCKSDB: /* Three of them, and the log's next part. */
+        return 4;
+    }
+    return 2;
+}
+
 enum kist_status engine_kind_check(enum engine_kind kind,
                                    struct engine_fault *out_fault)
 {

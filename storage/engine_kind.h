@@ -22,6 +22,12 @@ enum engine_kind {
 const char *engine_kind_name(enum engine_kind kind);
 
 /*
+ * Write buffers' worth of room that an engine may need at once, to write out
+ * what is in them and in its logs.
+ */
+unsigned engine_kind_buffers(enum engine_kind kind);
+
+/*
  * KIST_INVALID: this kistd was built without it; out_fault says what to do.
  * Ask before anything is created in its name.
  */

@@ -121,15 +121,6 @@ static void set_dropping(struct lsm *it, bool dropping)
     leveldb_options_set_paranoid_checks(it->options, !dropping);
 }
 
-/* LevelDB on a full disk answers so. */
-static enum kist_status check_room(const struct lsm *it,
-                                   struct engine_fault *out_fault)
-{
-    (void)it;
-    (void)out_fault;
-    return KIST_OK;
-}
-
 enum kist_status engine_leveldb_open(const struct engine_options *options,
                                      struct engine_fault *out_fault,
                                      struct engine **out_engine)

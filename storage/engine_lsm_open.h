@@ -29,10 +29,6 @@ static void set_options(struct lsm *it, const struct engine_options *options);
 /* Whether recovery shall drop what is damaged in the logs, or refuse. */
 static void set_dropping(struct lsm *it, bool dropping);
 
-/* KIST_DISK_FULL: opening now would do worse than fail. */
-static enum kist_status check_room(const struct lsm *it,
-                                   struct engine_fault *out_fault);
-
 static LSM(readoptions_t) *new_reads(bool fill_cache)
 {
     LSM(readoptions_t) *reads = LSM(readoptions_create)();
@@ -141,9 +137,6 @@ static enum kist_status open_checked(struct lsm *it, bool accept_data_loss,
         *out_fault = verdict.fault;
         return KIST_CORRUPT;
     }
-    status = check_room(it, out_fault);
-    if (status != KIST_OK)
-        return status;
     status = open_db(it, out_fault);
     /* Most torn tails are taken as they are; some are called corruption. */
     if (status == KIST_CORRUPT && verdict.damage != WAL_WHOLE)

@@ -6,9 +6,9 @@
  *   refused with nothing tried (no_slowdown), and the caller decides how long
  *   a client waits. Before that comes to pass writes are slowed down here, a
  *   little more with each table, as LevelDB does.
- * - Debian's build has its assertions on and aborts when a write finds no
- *   space, and so does an open. The store keeps a reserve for writes; for the
- *   open the room it needs is measured here.
+ * - It writes no log about itself. Debian's build has its assertions on, and
+ *   that log is written with them: on a full or failing disk its second line
+ *   would abort the process, where the write itself fails as it should.
  * - Filters and indexes live in the block cache, in parts, so that memory has
  *   a bound whatever the data.
  */
@@ -21,9 +21,7 @@
 
 #include "base/clock.h"
 
-#include <dirent.h>
 #include <limits.h>
-#include <sys/statvfs.h>
 
 enum {
     BLOOM_BITS_PER_KEY = 10,
@@ -31,15 +29,12 @@ enum {
     SLOW_TABLES = 12,  /* At level 0: from here on writes are slowed down, */
     STOP_TABLES = 24,  /* and from here on refused. */
     SYNCED_BYTES = 1 << 20,
-    KEPT_LOGS = 2,
-    LOG_LEVEL_WARN = 2,
+    KEPT_LOGS = 1,
+    LOG_NOTHING = 5, /* A header, which it does not write at this level. */
     TOLERATE_TORN_TAILS = 0, /* rocksdb::WALRecoveryMode. */
-    SKIP_ANY_DAMAGE = 3,
+    STOP_AT_DAMAGE = 2,
     THREADS_MAX = 8, /* If nobody says how many. */
 };
-
-/* Beside the logs: MANIFEST, OPTIONS, a new log's first block. */
-static const uint64_t ROOM_TO_OPEN = 16 << 20;
 
 /* Into memory of our own: a pinned block would have to outlive a reopen. */
 static enum kist_status get(struct engine *engine, struct view key,
@@ -188,14 +183,22 @@ static void set_writes(struct lsm *it)
     rocksdb_options_set_bytes_per_sync(it->options, SYNCED_BYTES);
 }
 
-/* It writes about itself no more than it must. */
 static void set_quiet(struct lsm *it)
 {
-    rocksdb_options_set_info_log_level(it->options, LOG_LEVEL_WARN);
+    rocksdb_options_set_info_log_level(it->options, LOG_NOTHING);
     rocksdb_options_set_keep_log_file_num(it->options, KEPT_LOGS);
-    rocksdb_options_set_max_log_file_size(it->options, SYNCED_BYTES);
     rocksdb_options_set_stats_dump_period_sec(it->options, 0);
     rocksdb_options_set_stats_persist_period_sec(it->options, 0);
+}
+
+/*
+ * Iterators of 7.8 step over a damaged table without a word when they look
+ * for deleted ranges, which are never used here (facebook/rocksdb#11783).
+ */
+static void set_reads(struct lsm *it)
+{
+    rocksdb_readoptions_set_ignore_range_deletions(it->lookups, 1);
+    rocksdb_readoptions_set_ignore_range_deletions(it->scans, 1);
 }
 
 static void set_options(struct lsm *it, const struct engine_options *options)
@@ -218,6 +221,7 @@ static void set_options(struct lsm *it, const struct engine_options *options)
             it->options, files < INT_MAX ? (int)files : INT_MAX);
     set_tables(it, cache ? cache : ENGINE_BLOCK_CACHE);
     set_threads(it, options->threads);
+    set_reads(it);
     set_writes(it);
     set_quiet(it);
 }
@@ -225,50 +229,7 @@ static void set_options(struct lsm *it, const struct engine_options *options)
 static void set_dropping(struct lsm *it, bool dropping)
 {
     rocksdb_options_set_wal_recovery_mode(
-        it->options, dropping ? SKIP_ANY_DAMAGE : TOLERATE_TORN_TAILS);
-}
-
-/* Recovery writes what is in the logs into tables. */
-static uint64_t bytes_of_logs(const char *path)
-{
-    DIR *listing = opendir(path);
-    struct dirent *entry;
-    uint64_t bytes = 0;
-    struct stat about;
-
-    if (listing == NULL)
-        return 0;
-    while ((entry = readdir(listing)) != NULL) {
-        const char *dot = strrchr(entry->d_name, '.');
-
-        if (dot != NULL && strcmp(dot, ".log") == 0 &&
-            fstatat(dirfd(listing), entry->d_name, &about, 0) == 0)
-            bytes += (uint64_t)about.st_size;
-    }
-    closedir(listing);
-    return bytes;
-}
-
-static enum kist_status check_room(const struct lsm *it,
-                                   struct engine_fault *out_fault)
-{
-    uint64_t needed = bytes_of_logs(it->path) + ROOM_TO_OPEN, room;
-    struct statvfs about;
-
-    if (statvfs(it->path, &about) != 0) {
-        engine_fault_set(out_fault, "cannot measure the filesystem of %s: %s",
-                         it->path, strerror(errno));
-        return KIST_IO;
-    }
-    room = (uint64_t)about.f_bavail * about.f_frsize;
-    if (room >= needed)
-        return KIST_OK;
-    engine_fault_set(out_fault,
-                     "%s has %llu bytes free and RocksDB needs %llu to open; "
-                     "free some space",
-                     it->path, (unsigned long long)room,
-                     (unsigned long long)needed);
-    return KIST_DISK_FULL;
+        it->options, dropping ? STOP_AT_DAMAGE : TOLERATE_TORN_TAILS);
 }
 
 enum kist_status engine_rocksdb_open(const struct engine_options *options,

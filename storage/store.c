@@ -241,6 +241,7 @@ static enum kist_status open_parts(struct store *store,
         .directory = store->options.path,
         .ballast_bytes = store->options.ballast_bytes,
         .reserve_bytes = store->options.reserve_bytes,
+        .write_buffers = engine_kind_buffers(store->options.kind),
         .write_buffer_bytes = store->options.engine.write_buffer_bytes,
     };
     enum kist_status status;

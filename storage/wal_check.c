@@ -248,7 +248,7 @@ static void check_log_exists(struct check *check, uint64_t number)
 /*
  * LevelDB names a log that exists. RocksDB names the next number after those
  * it has taken over, and its new log may have a higher one; but it has one
- * before it has tables.
+ * before it writes a MANIFEST other than the first.
  */
 static void check_first_log_exists(struct check *check)
 {
@@ -262,7 +262,7 @@ static void check_first_log_exists(struct check *check)
             check_log_exists(check, check->first_log);
         break;
     case WAL_OF_ROCKSDB:
-        if (listing->has_tables && !has_newer)
+        if (check->manifest > 1 && !has_newer)
             check_log_exists(check, check->first_log);
         break;
     }

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -349,6 +350,35 @@ Test(disk, a_start_on_a_full_disk_serves_reads_or_says_why)
     free_disk();
     kistd_start(&disk.kistd, flags);
     expect_all_acknowledged("after space came back");
+}
+
+/*
+ * A full disk passes, and nothing gets worse by trying. The reason is in a log
+ * that is on this disk, too.
+ */
+Test(disk, a_start_without_any_room_is_refused_as_temporary)
+{
+    char ballast[128];
+    int status = 0;
+
+    for (unsigned key = 0; key < KEYS; key++)
+        put(key);
+    http_close(&disk.http);
+    kistd_kill(&disk.kistd);
+    snprintf(ballast, sizeof ballast, "%s/data/ballast", disk.kistd.directory);
+    cr_assert(zero(int, unlink(ballast)));
+    fill_disk(0);
+    for (int i = 0; i < 3; i++) {
+        bool started = kistd_try_start(&disk.kistd, flags, &status);
+
+        cr_assert(not(started));
+        cr_expect(ne(int, WIFEXITED(status), 0));
+        cr_expect(eq(int, WEXITSTATUS(status), 74));
+    }
+    free_disk();
+    kistd_start(&disk.kistd, flags);
+    expect_all_acknowledged("after space came back");
+    cr_expect(lt(uint, put(1), 300));
 }
 
 /* 507 before a byte of it is sent, and the room stays for the small ones. */

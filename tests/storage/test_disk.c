@@ -92,6 +92,7 @@ static void tear_down(void)
 static enum kist_status open_disk(uint64_t reserve, uint64_t ballast)
 {
     struct disk_options options = {
+        .write_buffers = 2,
         .directory = scratch.path,
         .reserve_bytes = reserve,
         .ballast_bytes = ballast,

@@ -1,12 +1,8 @@
 #include "storage/data_dir.h"
 #include "storage/disk.h"
-#include "storage/engine.h"
-#include "storage/wal_check.h"
-
+#include "tests/engines/conformance.h"
 #include "tests/support/fault.h"
 #include "tests/support/scratch.h"
-
-#include <leveldb/c.h>
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -26,7 +22,7 @@ static char bulk[6000]; /* Makes tables, and compactions, come soon. */
 static void set_up(void)
 {
     scratch_make(&scratch);
-    snprintf(path, sizeof(path), "%s/leveldb", scratch.path);
+    snprintf(path, sizeof(path), "%s/engine", scratch.path);
     memset(bulk, 'b', sizeof(bulk));
     fault_watch(scratch.path);
 }
@@ -45,10 +41,10 @@ static enum kist_status open_engine(struct engine **out_engine)
         .block_cache_bytes = 1 << 20,
     };
 
-    return engine_leveldb_open(&options, &fault, out_engine);
+    return conformance_open(&options, &fault, out_engine);
 }
 
-enum { BATCHES = 32, PARTS = 3 };
+enum { BATCHES = 32, PARTS = 3, PATIENCE_MS = 20000 };
 
 static struct view part_key(unsigned batch, unsigned part)
 {
@@ -66,7 +62,7 @@ static enum kist_status write_batch(struct engine *engine, unsigned number)
     for (unsigned part = 0; part < PARTS; part++)
         engine_batch_put(&batch, part_key(number, part),
                          (struct view){bulk, sizeof(bulk) - number});
-    status = engine->ops->apply(engine, &batch, ENGINE_SYNC);
+    status = engine_apply(engine, &batch, ENGINE_SYNC, PATIENCE_MS);
     engine_batch_free(&batch);
     return status;
 }
@@ -146,7 +142,7 @@ static void fail_each(enum fault_call call, enum fault_life life)
 {
     bool fired = true;
 
-    for (unsigned nth = 0; fired; nth++) {
+    for (unsigned nth = 0; fired; nth += conformance_stride) {
         int error = nth % 2 == 0 ? EIO : ENOSPC;
         unsigned acknowledged;
 
@@ -159,35 +155,35 @@ static void fail_each(enum fault_call call, enum fault_life life)
     }
 }
 
-TestSuite(engine_faults, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(faults, .init = set_up, .fini = tear_down, .timeout = 120);
 
-Test(engine_faults, a_failed_write_loses_nothing_acknowledged)
+Test(faults, a_failed_write_loses_nothing_acknowledged)
 {
     fail_each(FAULT_WRITE, FAULT_ONCE);
 }
 
-Test(engine_faults, a_disk_that_stays_full_loses_nothing_acknowledged)
+Test(faults, a_disk_that_stays_full_loses_nothing_acknowledged)
 {
     fail_each(FAULT_WRITE, FAULT_LASTING);
 }
 
-Test(engine_faults, a_failed_sync_loses_nothing_acknowledged)
+Test(faults, a_failed_sync_loses_nothing_acknowledged)
 {
     fail_each(FAULT_SYNC, FAULT_ONCE);
 }
 
-Test(engine_faults, a_disk_that_never_syncs_again_loses_nothing_acknowledged)
+Test(faults, a_disk_that_never_syncs_again_loses_nothing_acknowledged)
 {
     fail_each(FAULT_SYNC, FAULT_LASTING);
 }
 
-Test(engine_faults, a_failed_open_loses_nothing_acknowledged)
+Test(faults, a_failed_open_loses_nothing_acknowledged)
 {
     fail_each(FAULT_OPEN, FAULT_ONCE);
     fail_each(FAULT_OPEN, FAULT_LASTING);
 }
 
-Test(engine_faults, a_failed_rename_loses_nothing_acknowledged)
+Test(faults, a_failed_rename_loses_nothing_acknowledged)
 {
     fail_each(FAULT_RENAME, FAULT_ONCE);
     fail_each(FAULT_RENAME, FAULT_LASTING);
@@ -210,7 +206,7 @@ static void fail_recovery(enum fault_call call)
     scratch_copy_tree(path, crashed);
     engine->ops->close(engine);
 
-    for (unsigned nth = 0; fired; nth++) {
+    for (unsigned nth = 0; fired; nth += conformance_stride) {
         scratch_remove_tree(path);
         scratch_copy_tree(crashed, path);
         fault_arm(call, nth, FAULT_LASTING, ENOSPC);
@@ -223,7 +219,7 @@ static void fail_recovery(enum fault_call call)
     scratch_remove_tree(path);
 }
 
-Test(engine_faults, recovery_that_fails_can_be_repeated)
+Test(faults, recovery_that_fails_can_be_repeated)
 {
     fail_recovery(FAULT_WRITE);
     fail_recovery(FAULT_SYNC);
@@ -237,7 +233,7 @@ static void fail_compaction(enum fault_call call, enum fault_life life)
     struct engine *engine;
     bool fired = true;
 
-    for (unsigned nth = 0; fired; nth++) {
+    for (unsigned nth = 0; fired; nth += conformance_stride) {
         cr_assert(eq(int, open_engine(&engine), KIST_OK));
         for (unsigned i = 0; i < BATCHES; i++)
             cr_assert(eq(int, write_batch(engine, i), KIST_OK));
@@ -250,59 +246,13 @@ static void fail_compaction(enum fault_call call, enum fault_life life)
     }
 }
 
-Test(engine_faults, a_failed_compaction_loses_nothing)
+Test(faults, a_failed_compaction_loses_nothing)
 {
     fail_compaction(FAULT_WRITE, FAULT_ONCE);
     fail_compaction(FAULT_WRITE, FAULT_LASTING);
     fail_compaction(FAULT_SYNC, FAULT_ONCE);
     fail_compaction(FAULT_SYNC, FAULT_LASTING);
     fail_compaction(FAULT_OPEN, FAULT_LASTING);
-}
-
-/*
- * Why the engine refuses to go on. If this ever fails, LevelDB has been
- * repaired, and the refusal may be thought over.
- */
-Test(engine_faults, leveldb_alone_loses_what_it_acknowledges_after_a_failure)
-{
-    leveldb_options_t *options = leveldb_options_create();
-    leveldb_writeoptions_t *synced = leveldb_writeoptions_create();
-    char *failure = NULL;
-    leveldb_t *db;
-    unsigned found = 0;
-    struct engine *engine;
-
-    leveldb_options_set_create_if_missing(options, 1);
-    leveldb_writeoptions_set_sync(synced, 1);
-    db = leveldb_open(options, path, &failure);
-    cr_assert(zero(ptr, failure));
-
-    fault_arm(FAULT_WRITE, 0, FAULT_ONCE, ENOSPC);
-    leveldb_put(db, synced, "failed", 6, bulk, 1000, &failure);
-    cr_assert(fault_disarm());
-    cr_assert(failure != NULL);
-    leveldb_free(failure);
-    failure = NULL;
-    for (unsigned i = 0; i < 10; i++) {
-        struct view key = part_key(i, 0);
-
-        leveldb_put(db, synced, key.data, key.size, bulk, sizeof(bulk) - i,
-                    &failure);
-        cr_assert(zero(ptr, failure), "acknowledged");
-    }
-    leveldb_close(db);
-    leveldb_writeoptions_destroy(synced);
-    leveldb_options_destroy(options);
-
-    /* And our check sees what happened here. */
-    cr_assert(eq(int, open_engine(&engine), KIST_CORRUPT));
-    cr_assert(strstr(fault.text, "lost") != NULL, "%s", fault.text);
-    struct engine_options lossy = {.path = path, .accept_data_loss = true};
-    cr_assert(eq(int, engine_leveldb_open(&lossy, &fault, &engine), KIST_OK));
-    for (unsigned i = 0; i < 10; i++)
-        found += parts_of(engine, i);
-    engine->ops->close(engine);
-    cr_assert(lt(uint, found, 10));
 }
 
 static void open_and_close_all(void)
@@ -329,14 +279,14 @@ static void open_and_close_all(void)
     engine->ops->close(engine);
 }
 
-Test(engine_faults, running_out_of_memory_is_a_status)
+Test(faults, running_out_of_memory_is_a_status)
 {
     struct engine *engine;
     bool fired = true;
     unsigned nth;
 
-    for (nth = 0; fired; nth++) {
-        snprintf(path, sizeof(path), "%s/leveldb", scratch.path);
+    for (nth = 0; fired; nth += conformance_stride) {
+        snprintf(path, sizeof(path), "%s/data", scratch.path);
         fault_arm(FAULT_ALLOCATION, nth, FAULT_ONCE, ENOMEM);
         open_and_close_all();
         fired = fault_disarm();
@@ -353,7 +303,7 @@ static void fail_data_dir(enum fault_call call)
     struct data_dir *data_dir;
     bool fired = true;
 
-    for (unsigned nth = 0; fired; nth++) {
+    for (unsigned nth = 0; fired; nth += conformance_stride) {
         enum kist_status status;
 
         fault_arm(call, nth, FAULT_ONCE, nth % 2 == 0 ? EIO : ENOSPC);
@@ -371,7 +321,7 @@ static void fail_data_dir(enum fault_call call)
     }
 }
 
-Test(engine_faults, a_data_directory_half_made_is_finished_next_time)
+Test(faults, a_data_directory_half_made_is_finished_next_time)
 {
     fail_data_dir(FAULT_OPEN);
     fail_data_dir(FAULT_WRITE);

@@ -1,7 +1,4 @@
-#include "storage/wal_check.h"
-
-#include "storage/crc32c.h"
-#include "storage/engine.h"
+#include "tests/engines/conformance.h"
 #include "tests/support/scratch.h"
 
 #include <criterion/criterion.h>
@@ -47,7 +44,7 @@ static enum kist_status open_in(const char *path, bool accept_data_loss)
         .accept_data_loss = accept_data_loss,
     };
 
-    return engine_leveldb_open(&options, &fault, &engine);
+    return conformance_open(&options, &fault, &engine);
 }
 
 static void close_it(void)
@@ -188,44 +185,36 @@ static void expect_lost(const char *words)
     cr_assert(strstr(fault.text, "restore a backup") != NULL, "%s", fault.text);
 }
 
-TestSuite(wal_check, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(damage, .init = set_up, .fini = tear_down, .timeout = 120);
 
-Test(wal_check, crc32c_gives_the_published_values)
-{
-    static const char zeros[32];
-    struct crc32c crc;
-
-    crc32c_init(&crc);
-    cr_assert(eq(u32, crc32c_of(&crc, VIEW_LITERAL("123456789")), 0xE3069283));
-    cr_assert(eq(u32, crc32c_of(&crc, (struct view){zeros, 32}), 0x8A9136AA));
-    cr_assert(zero(u32, crc32c_of(&crc, VIEW_LITERAL(""))));
-}
-
-Test(wal_check, a_new_and_an_empty_directory_are_whole)
+Test(damage, a_new_and_an_empty_directory_are_whole)
 {
     struct wal_verdict verdict;
 
     cr_assert(zero(int, mkdir(original, 0700)));
-    cr_assert(eq(int, wal_check(original, WAL_OF_LEVELDB, &verdict), KIST_OK));
+    cr_assert(
+        eq(int, wal_check(original, conformance_owner, &verdict), KIST_OK));
     cr_assert(eq(int, verdict.damage, WAL_WHOLE));
     make_closed(0);
-    cr_assert(eq(int, wal_check(original, WAL_OF_LEVELDB, &verdict), KIST_OK));
+    cr_assert(
+        eq(int, wal_check(original, conformance_owner, &verdict), KIST_OK));
     cr_assert(eq(int, verdict.damage, WAL_WHOLE));
     cr_assert(eq(str, verdict.fault.text, ""));
 }
 
-Test(wal_check, counts_the_writes_of_a_whole_log)
+Test(damage, counts_the_writes_of_a_whole_log)
 {
     struct wal_verdict verdict;
 
     make_crashed(500);
-    cr_assert(eq(int, wal_check(original, WAL_OF_LEVELDB, &verdict), KIST_OK));
+    cr_assert(
+        eq(int, wal_check(original, conformance_owner, &verdict), KIST_OK));
     cr_assert(eq(int, verdict.damage, WAL_WHOLE));
     cr_assert(eq(u64, verdict.records_before, 500));
     cr_assert(zero(u64, verdict.damaged_bytes));
 }
 
-Test(wal_check, a_log_cut_anywhere_in_its_last_writes_opens_with_all_before)
+Test(damage, a_log_cut_anywhere_in_its_last_writes_opens_with_all_before)
 {
     uint64_t ends[4], cut;
     unsigned whole = 0;
@@ -244,7 +233,7 @@ Test(wal_check, a_log_cut_anywhere_in_its_last_writes_opens_with_all_before)
     cr_assert(lt(u64, ends[0], 32768), "the first block ends in the cut part");
     cr_assert(gt(u64, ends[3], 32768));
 
-    for (cut = ends[0]; cut <= ends[3]; cut++) {
+    for (cut = ends[0]; cut <= ends[3]; cut += conformance_stride) {
         while (whole < 3 && ends[whole + 1] <= cut)
             whole++;
         renew_copy();
@@ -260,7 +249,7 @@ Test(wal_check, a_log_cut_anywhere_in_its_last_writes_opens_with_all_before)
     cr_assert(eq(int, read_number(999), KIST_OK));
 }
 
-Test(wal_check, rubbish_behind_the_last_write_is_dropped)
+Test(damage, rubbish_behind_the_last_write_is_dropped)
 {
     static char rubbish[40000];
     static const size_t sizes[] = {1, 6, 7, 100, 4096, 40000};
@@ -286,7 +275,7 @@ Test(wal_check, rubbish_behind_the_last_write_is_dropped)
     }
 }
 
-Test(wal_check, a_zero_page_in_the_middle_is_refused_with_counts)
+Test(damage, a_zero_page_in_the_middle_is_refused_with_counts)
 {
     static const char zeros[4096];
     unsigned kept;
@@ -303,15 +292,15 @@ Test(wal_check, a_zero_page_in_the_middle_is_refused_with_counts)
     cr_assert(eq(int, open_in(copy, true), KIST_OK), "%s", fault.text);
     cr_assert(strstr(fault.text, "lost") != NULL);
     kept = count_numbers(0, 400);
-    cr_assert(gt(uint, kept, 100));
+    cr_assert(gt(uint, kept, 30));
     cr_assert(lt(uint, kept, 400));
     close_it();
     cr_assert(eq(int, open_in(copy, false), KIST_OK), "%s", fault.text);
     cr_assert(eq(uint, count_numbers(0, 400), kept));
 }
 
-/* LevelDB opens these two without a word, even with paranoid checks. */
-Test(wal_check, zeros_from_a_block_start_are_refused)
+/* Left alone the libraries would open these two without a word. */
+Test(damage, zeros_from_a_block_start_are_refused)
 {
     static const char zeros[32768];
 
@@ -321,7 +310,7 @@ Test(wal_check, zeros_from_a_block_start_are_refused)
     expect_lost("whole writes after");
 }
 
-Test(wal_check, a_length_that_points_past_the_end_is_refused)
+Test(damage, a_length_that_points_past_the_end_is_refused)
 {
     make_crashed(20);
     renew_copy();
@@ -331,7 +320,7 @@ Test(wal_check, a_length_that_points_past_the_end_is_refused)
               fault.text);
 }
 
-Test(wal_check, a_value_that_holds_a_log_does_not_look_like_lost_writes)
+Test(damage, a_value_that_holds_a_log_does_not_look_like_lost_writes)
 {
     static char log[20000];
     struct view value = {log, 0};
@@ -361,7 +350,7 @@ Test(wal_check, a_value_that_holds_a_log_does_not_look_like_lost_writes)
     cr_assert(strstr(fault.text, "cut off") != NULL, "%s", fault.text);
 }
 
-Test(wal_check, a_missing_log_is_refused)
+Test(damage, a_missing_log_is_refused)
 {
     make_crashed(20);
     renew_copy();
@@ -370,7 +359,7 @@ Test(wal_check, a_missing_log_is_refused)
     cr_assert(eq(int, open_in(copy, true), KIST_OK), "%s", fault.text);
 }
 
-Test(wal_check, without_current_the_tables_are_not_touched)
+Test(damage, without_current_the_tables_are_not_touched)
 {
     char current[400];
 
@@ -389,13 +378,13 @@ Test(wal_check, without_current_the_tables_are_not_touched)
     cr_assert(eq(uint, count_numbers(0, 20), 20));
 }
 
-Test(wal_check, after_an_orderly_close_a_cut_log_is_refused)
+Test(damage, after_an_orderly_close_a_cut_log_is_refused)
 {
     uint64_t size;
 
     make_closed(50);
     size = size_of(log_in(original));
-    for (uint64_t cut = size - 120; cut < size; cut += 7) {
+    for (uint64_t cut = size - 120; cut < size; cut += 7 * conformance_stride) {
         renew_copy();
         cr_assert(zero(int, truncate(log_in(copy), (off_t)cut)));
         expect_lost("closed in good order");
@@ -403,7 +392,7 @@ Test(wal_check, after_an_orderly_close_a_cut_log_is_refused)
     cr_assert(eq(int, open_in(copy, true), KIST_OK), "%s", fault.text);
 }
 
-Test(wal_check, a_damaged_seal_is_no_seal)
+Test(damage, a_damaged_seal_is_no_seal)
 {
     char seal[160];
 
@@ -418,25 +407,11 @@ Test(wal_check, a_damaged_seal_is_no_seal)
     }
 }
 
-/* The damaged copy opens and answers rightly, or says that it cannot. */
-static bool answers_or_refuses(unsigned count)
+static unsigned scan_forwards(unsigned count)
 {
-    bool detected = false;
-    unsigned next = 0;
-
-    if (open_in(copy, false) != KIST_OK) {
-        cr_assert(fault.text[0] != '\0');
-        return true;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        enum kist_status status = read_number(i);
-
-        cr_assert(ne(int, status, KIST_NOT_FOUND), "%u is gone", i);
-        detected = detected || status != KIST_OK;
-    }
-
     const struct engine_ops *ops = engine->ops;
     struct engine_iterator *iterator;
+    unsigned next = 0;
 
     cr_assert(eq(int, ops->iterator_open(engine, &iterator), KIST_OK));
     for (ops->seek(iterator, VIEW_LITERAL("")); ops->valid(iterator);
@@ -446,10 +421,57 @@ static bool answers_or_refuses(unsigned count)
         next++;
     }
     cr_assert(next == count || ops->error(iterator) != KIST_OK);
-    detected = detected || next < count;
     ops->iterator_close(iterator);
+    return next;
+}
+
+static unsigned scan_backwards(unsigned count)
+{
+    const struct engine_ops *ops = engine->ops;
+    struct engine_iterator *iterator;
+    unsigned left = count;
+
+    cr_assert(eq(int, ops->iterator_open(engine, &iterator), KIST_OK));
+    for (ops->seek_before(iterator, VIEW_LITERAL("z")); ops->valid(iterator);
+         ops->previous(iterator)) {
+        left--;
+        cr_assert(view_equal(ops->key(iterator), key_of(left)));
+        cr_assert(view_equal(ops->value(iterator), value_of(left)));
+    }
+    cr_assert(left == 0 || ops->error(iterator) != KIST_OK);
+    ops->iterator_close(iterator);
+    return count - left;
+}
+
+static unsigned read_all(unsigned count)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        enum kist_status status = read_number(i);
+
+        cr_assert(ne(int, status, KIST_NOT_FOUND), "%u is gone", i);
+        found += status == KIST_OK;
+    }
+    return found;
+}
+
+/* The damaged copy opens and answers rightly, or says that it cannot. */
+static bool answers_or_refuses(unsigned count)
+{
+    unsigned read, forwards, backwards;
+
+    if (open_in(copy, false) != KIST_OK) {
+        cr_assert(fault.text[0] != '\0');
+        return true;
+    }
+    read = read_all(count);
+    forwards = scan_forwards(count);
+    backwards = scan_backwards(count);
+    engine->ops->compact(engine);
+    cr_assert(le(uint, read_all(count), read), "damage is not healed");
     close_it();
-    return detected;
+    return read < count || forwards < count || backwards < count;
 }
 
 static unsigned flip_bits_of(const char *name, unsigned flips, unsigned count)
@@ -461,7 +483,7 @@ static unsigned flip_bits_of(const char *name, unsigned flips, unsigned count)
     snprintf(path, sizeof(path), "%s/%s", original, name);
     size = size_of(path);
     snprintf(path, sizeof(path), "%s/%s", copy, name);
-    for (unsigned i = 0; i < flips && size > 0; i++) {
+    for (unsigned i = 0; i < flips && size > 0; i += conformance_stride) {
         renew_copy();
         /* The two ends have the structure; the rest is data. */
         if (i < 60)
@@ -478,10 +500,11 @@ static unsigned flip_bits_of(const char *name, unsigned flips, unsigned count)
 static bool holds_data(const char *name)
 {
     return strstr(name, ".log") != NULL || strstr(name, ".ldb") != NULL ||
-           strncmp(name, "MANIFEST", 8) == 0 || strcmp(name, "CURRENT") == 0;
+           strstr(name, ".sst") != NULL || strncmp(name, "MANIFEST", 8) == 0 ||
+           strcmp(name, "CURRENT") == 0;
 }
 
-Test(wal_check, a_flipped_bit_anywhere_never_gives_a_wrong_answer)
+Test(damage, a_flipped_bit_anywhere_never_gives_a_wrong_answer)
 {
     enum { COUNT = 300, FLIPS = 240 };
     struct dirent *entry;
@@ -504,14 +527,14 @@ Test(wal_check, a_flipped_bit_anywhere_never_gives_a_wrong_answer)
         unsigned detected = flip_bits_of(entry->d_name, FLIPS, COUNT);
 
         files++;
-        cr_assert(gt(uint, detected, FLIPS / 4), "%s: %u", entry->d_name,
-                  detected);
+        cr_assert(gt(uint, detected, FLIPS / 4 / conformance_stride), "%s: %u",
+                  entry->d_name, detected);
     }
     closedir(listing);
     cr_assert(ge(uint, files, 4));
 }
 
-Test(wal_check, after_a_crash_a_flipped_bit_costs_the_last_write_at_most)
+Test(damage, after_a_crash_a_flipped_bit_costs_the_last_write_at_most)
 {
     enum { COUNT = 200 };
     uint64_t size;
@@ -519,7 +542,7 @@ Test(wal_check, after_a_crash_a_flipped_bit_costs_the_last_write_at_most)
     make_crashed(COUNT);
     size = size_of(log_in(original));
     srand(12);
-    for (unsigned i = 0; i < 300; i++) {
+    for (unsigned i = 0; i < 300; i += conformance_stride) {
         renew_copy();
         flip(log_in(copy), i < 40 ? i : (uint64_t)rand() % size, i % 8);
         if (open_in(copy, false) != KIST_OK)
