@@ -19,7 +19,7 @@ import measure
 import report
 import servers
 import stage as stages
-from registry import WORKLOADS
+from registry import WORKLOADS, names_of
 
 # Each fills the registry; in the order of the report.
 import small    # noqa: F401
@@ -28,6 +28,7 @@ import big      # noqa: F401
 import clients  # noqa: F401
 import cluster  # noqa: F401
 import outage   # noqa: F401
+import engines  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,6 +41,8 @@ def options():
                         help=", ".join(WORKLOADS))
     parser.add_argument("--quick", action="store_true",
                         help="fewer and shorter rounds, under 4 minutes")
+    parser.add_argument("--engines", action="store_true",
+                        help="the engines side by side, under 6 minutes")
     parser.add_argument("--large", action="store_true",
                         help="10 million keys, too: some minutes, 3 GB of disk")
     parser.add_argument("--kistd", default="build/release/kistd",
@@ -56,11 +59,15 @@ def options():
     unknown = set(chosen.names) - set(WORKLOADS)
     if unknown:
         parser.error(f"there is no workload {', '.join(sorted(unknown))}")
+    if chosen.engines:
+        chosen.names += names_of("engines")
     return chosen
 
 
 def scale_of(chosen):
     scale = stages.QUICK if chosen.quick else stages.Scale()
+    if chosen.engines:
+        scale = replace(scale, rounds=3, seconds=2)
     given = {name: getattr(chosen, name) for name in ("rounds", "seconds")
              if getattr(chosen, name)}
     if chosen.large:
@@ -76,7 +83,8 @@ def versions(kistd):
                            done.stdout.strip()]).strip(),
         **{package: servers.package_version(package) for package in (
             "nginx-light", "webdis", "redis-server", "etcd-server",
-            "libleveldb-dev", "libmicrohttpd-dev", "wrk")}}
+            "libleveldb-dev", "librocksdb-dev", "libmicrohttpd-dev",
+            "wrk")}}
 
 
 def measured(name, chosen, scale):
@@ -114,7 +122,7 @@ def main():
         "machine": machine.description(chosen.scratch),
         "versions": versions(chosen.kistd), "scale": asdict(scale),
         "workloads": {}}
-    for name in chosen.names or WORKLOADS:
+    for name in chosen.names or names_of(None):
         result["workloads"][name] = measured(name, chosen, scale)
         report.show(result["workloads"][name])
     result["took"] = time.monotonic() - began

@@ -13,15 +13,21 @@ WORKLOADS = {}
 
 
 def workload(name, title, axis="connections", unit="request",
-             field="per_second", figures=None):
+             field="per_second", figures=None, group=None):
     """field: what of a sample is compared. figures: {field: its name}, if
-    something else than rates is to be shown."""
+    something else than rates is to be shown. group: it runs only when that is
+    asked for."""
     def register(run):
         WORKLOADS[name] = {"title": title, "axis": axis, "unit": unit,
                            "field": field, "figures": figures,
-                           "text": run.__doc__, "run": run}
+                           "group": group, "text": run.__doc__, "run": run}
         return run
     return register
+
+
+def names_of(group):
+    return [name for name, entry in WORKLOADS.items()
+            if entry["group"] == group]
 
 
 def point(stage, at, loads, connections=None, rounds=None):

@@ -193,9 +193,18 @@ def more_lines(entry):
                     if "idle_bytes" in sample]
             if idle:
                 yield f"\n{name}: {number(max(idle))} bytes a connection."
+            if all("cores" in sample for sample in samples):
+                yield f"\n{name}: {cores_text(samples)}."
             puts = measure.median_of(samples, "beside_per_second")
             if puts:
                 yield f"\n{name}: {number(puts)} PUT/s meanwhile."
+
+
+def cores_text(samples):
+    """Whose the CPU was: 0.62 cores of kistd, 0.35 of redis-server."""
+    return ", ".join(
+        number(statistics.median(sample["cores"][part] for sample in samples))
+        + f" cores of {part}" for part in samples[0]["cores"])
 
 
 def others(result):

@@ -1,0 +1,158 @@
+"""The engines side by side: `./dev bench --engines`, below 6 minutes.
+
+Every contender is kistd on another engine, the last is Webdis before the same
+Redis as one of them; the first is compared with each other one. A Redis and
+its cluster are started and ended with the kistd that stands before them.
+"""
+
+import random
+
+import process
+import servers
+import stage as stages
+from redis_servers import Redis, RedisCluster
+from registry import get_load, load_of, measured_point, put_load, sampling, \
+    workload
+
+BATCH, BODIES, PAGE, CONNECTIONS = 100, 200, 100, 64
+
+
+class OnDisk(servers.Kistd):
+    """kistd with an engine of its own."""
+
+    def __init__(self, program, engine, settings=()):
+        super().__init__(program, ["--engine", engine, *settings])
+        self.name = "kistd " + engine
+
+    def parts(self):
+        return {"kistd": self.pids()}
+
+
+class OnRedis(servers.Kistd):
+    """kistd before a Redis or a cluster of them."""
+
+    def __init__(self, program, name, redis):
+        super().__init__(program)
+        self.name, self.redis = name, redis
+
+    def launch(self):
+        self.redis.start(self.folder / "redis")
+        self.settings = ["--engine", "redis", "--redis-nodes",
+                         self.redis.nodes()]
+        super().launch()
+
+    def load(self, items):
+        super().load(items, "async")    # More than that a Redis may refuse.
+
+    def stop(self):
+        super().stop()
+        self.redis.stop()
+
+    def pids(self):
+        return super().pids() + self.redis.pids()
+
+    def parts(self):
+        return {"kistd": super().pids(), "redis-server": self.redis.pids()}
+
+
+class Webdis(servers.Webdis):
+    def parts(self):
+        redis, webdis = self.children
+        return {"webdis": process.family(webdis.pid),
+                "redis-server": process.family(redis.pid)}
+
+
+def contenders(stage, fsync, with_webdis=True):
+    """All of them, running, with the usual items. fsync: Redis' appendfsync."""
+    program = stage.program
+    servers_of_all = [
+        OnDisk(program, "leveldb"), OnDisk(program, "rocksdb"),
+        OnRedis(program, "kistd redis", Redis(fsync)),
+        OnRedis(program, "kistd redis cluster", RedisCluster(fsync))]
+    if with_webdis:
+        servers_of_all.append(Webdis(fsync))
+    return [stage.start(server, stages.items()) for server in servers_of_all]
+
+
+def cores_used(server):
+    """{part: CPU seconds that its processes have used}"""
+    return {name: sum(process.cpu_seconds(pids))
+            for name, pids in server.parts().items()}
+
+
+def with_accounts(stage, load):
+    """A call that measures, and says how many cores each part kept busy.
+    Warming up is part of that time."""
+    sampled = sampling(stage, load, CONNECTIONS)
+
+    def measured(number):
+        before = cores_used(load.server)
+        sample = sampled(number)
+        seconds = sample["duration_us"] / 1e6 + \
+            stage.scale.warm_up_in(number)
+        return sample | {"cores": {
+            name: (used - before[name]) / seconds
+            for name, used in cores_used(load.server).items()}}
+    return measured
+
+
+def compared(stage, loads):
+    return [measured_point(CONNECTIONS, {
+        load.name: with_accounts(stage, load) for load in loads},
+        stage.scale.rounds)]
+
+
+@workload("engines-get", "GET", group="engines")
+def engines_get(stage):
+    """GET of random keys of 100,000, 93 bytes of JSON each. The engines on
+    disk have them in kistd's object cache; a Redis is asked each time."""
+    return compared(stage, [get_load(stage, server)
+                            for server in contenders(stage, "no")])
+
+
+def puts(stage, fsync, durability):
+    return compared(stage, [put_load(stage, server, durability)
+                            for server in contenders(stage, fsync)])
+
+
+@workload("engines-put", "durable PUT", group="engines")
+def engines_put(stage):
+    """PUT of random keys of 100,000, on stable storage when it is answered: a
+    Redis has `appendfsync always`."""
+    return puts(stage, "always", "sync")
+
+
+@workload("engines-async", "async PUT", group="engines")
+def engines_async(stage):
+    """The same, answered when it would survive a crash of the server but not
+    of the machine: `?durability=async`; a Redis has `appendfsync no`."""
+    return puts(stage, "no", "async")
+
+
+def batch_load(stage, server):
+    draw = random.Random(1)
+    texts = [server.batch(
+        (server.put_line(stages.key_of(number), stages.value_of(number))
+         for number in (draw.randrange(stages.KEYS) for _ in range(BATCH))),
+        "sync") for _ in range(BODIES)]
+    return load_of(stage, server, texts, units=BATCH, body=b'"status":20')
+
+
+@workload("engines-batch", "durable batches of 100 puts", unit="put",
+          group="engines")
+def engines_batch(stage):
+    """`POST /batch` with 100 puts of random keys as NDJSON."""
+    return compared(stage, [
+        batch_load(stage, server)
+        for server in contenders(stage, "always", with_webdis=False)])
+
+
+@workload("engines-list", "pages of 100 items", unit="item", group="engines")
+def engines_list(stage):
+    """`GET /kv` with 100 items and their values from a random key on."""
+    loads = []
+    for server in contenders(stage, "no", with_webdis=False):
+        texts = [server.page(stages.key_of(number), PAGE)
+                 for number in range(0, stages.KEYS - PAGE, 997)]
+        loads.append(load_of(stage, server, texts, units=PAGE))
+    return compared(stage, loads)
