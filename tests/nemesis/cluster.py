@@ -58,6 +58,7 @@ class Cluster:
         self.program = os.environ.get("KISTD", program)
         self.folder = folder
         self.preload = preload
+        self.made = []  # Whoever ever was there, to be cleared away.
         self.nodes = {name: self.make(name, ["--peers", peers])
                       for name in FOUNDERS}
         self.lost = set()
@@ -67,8 +68,10 @@ class Cluster:
             self.nodes[name].take_small_disk()
 
     def make(self, name, flags):
-        return Node(name, self.program, self.folder, self.links,
+        node = Node(name, self.program, self.folder, self.links,
                     [*flags, *self.flags], self.preload)
+        self.made.append(node)
+        return node
 
     def address(self, name):
         """Where its peers reach it."""
@@ -115,15 +118,15 @@ class Cluster:
                 yield f"{node.name} ended with {code}: {node.log()}"
 
     def close(self):
-        for node in self.nodes.values():
+        for node in self.made:
             if node.child is not None:
                 node.kill()
         self.links.close()
 
     def keep(self):
-        for node in self.nodes.values():
+        for node in self.made:
             node.keep_small_disk()
 
     def unmount(self):
-        for node in self.nodes.values():
+        for node in self.made:
             node.give_up_small_disk()

@@ -60,6 +60,7 @@ class Node:
     def give_up_small_disk(self):
         if self.has_small_disk:
             small_disks.unmount(self.disk)
+        self.has_small_disk = False
 
     def keep_small_disk(self):
         """Its data, where it stays when this process ends."""
