@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/owner.h"
 #include "storage/redis_decide.h"
+#include "storage/redis_outcome.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -24,17 +25,17 @@ static uint32_t tag_of(const struct redis_change *change)
     return redis_map_tag(change->by->map, change->task.shard);
 }
 
-static bool is_due(const struct redis_entry *entry)
+bool redis_change_is_due(const struct redis_entry *entry)
 {
     return entry->is_changed && !entry->is_settled;
 }
 
-static size_t count_due(const struct redis_change *change)
+size_t redis_change_count_due(const struct redis_change *change)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < change->entries_count; i++)
-        count += is_due(&change->entries[i]);
+        count += redis_change_is_due(&change->entries[i]);
     return count;
 }
 
@@ -77,24 +78,13 @@ static void say_reading(struct redis_change *change,
                                change->entries[change->at + i].key);
 }
 
-static void fail_all(struct redis_change *change, enum kist_status status)
-{
-    for (size_t i = 0; i < change->count; i++)
-        if (!change->entries[change->items[i].entry].is_settled) {
-            change->items[i].write->status = status;
-            if (change->entries[change->items[i].entry].write != NULL)
-                change->items[i].write->version =
-                    change->entries[change->items[i].entry].version;
-        }
-}
-
 static enum redis_heard go_on_writing(struct redis_change *change)
 {
     if (change->atomic && change->failed < change->count) {
         change->items[0].group->failed = change->failed;
         return REDIS_HEARD_ALL;
     }
-    if (count_due(change) == 0)
+    if (redis_change_count_due(change) == 0)
         return REDIS_HEARD_ALL;
     change->step = REDIS_CHANGE_WRITING;
     return REDIS_HEARD_PART;
@@ -115,7 +105,7 @@ static enum redis_heard hear_reading(struct redis_change *change,
         read_entry(first, answer);
     else if (answer->kind != REDIS_ANSWER_LIST ||
              answer->count != change->reading) {
-        fail_all(change, KIST_IO);
+        redis_outcome_fail(change, KIST_IO);
         return REDIS_HEARD_ALL;
     }
     for (size_t i = 0; change->reading > 1 && i < change->reading; i++) {
@@ -171,7 +161,7 @@ static void say_writing(struct redis_change *change,
                         struct redis_command *command)
 {
     bool made = prepare(change);
-    size_t due = count_due(change);
+    size_t due = redis_change_count_due(change);
     size_t numbers = (due + 1) * REDIS_COMMAND_NUMBER_SIZE;
 
     change->task.writes = true;
@@ -184,141 +174,15 @@ static void say_writing(struct redis_change *change,
     redis_command_add_name(command, tag_of(change), REDIS_NAME_FLOOR,
                            (struct view){0});
     for (size_t i = 0; i < change->entries_count; i++)
-        if (is_due(&change->entries[i]))
+        if (redis_change_is_due(&change->entries[i]))
             redis_command_add_name(command, tag_of(change), REDIS_NAME_RECORD,
                                    change->entries[i].key);
     redis_command_add(command, mode_of(change));
     for (size_t i = 0; i < change->entries_count; i++)
-        if (is_due(&change->entries[i]))
+        if (redis_change_is_due(&change->entries[i]))
             add_step(command, &change->entries[i]);
     if (!made)
         command->failed = true;
-}
-
-static void set_all(struct redis_change *change, struct redis_entry *entry,
-                    enum kist_status status)
-{
-    for (size_t i = 0; i < change->count; i++)
-        if (&change->entries[change->items[i].entry] == entry)
-            change->items[i].write->status = status;
-    entry->is_settled = true;
-}
-
-/* The script decided: the item of a plain entry gets its result. */
-static void settle(struct redis_entry *entry, enum kist_status status,
-                   bool created)
-{
-    struct write *write = entry->write;
-
-    entry->is_settled = true;
-    if (write == NULL)
-        return; /* It was decided here, and now it is so. */
-    write->status = status;
-    write->created = created;
-    write->unchanged = false;
-    write->version = entry->version;
-    write->expiry_ms = entry->expiry_ms;
-}
-
-static struct version version_in(struct view bytes)
-{
-    if (bytes.size != 16)
-        return VERSION_NONE;
-    return (struct version){read_u64(bytes.data), read_u64(bytes.data + 8)};
-}
-
-/*
- * It did not happen now. If it was said before it may have happened then, and
- * been replaced: nobody knows.
- */
-static void hear_refusal(struct redis_change *change, struct redis_entry *entry,
-                         char outcome, struct view rest)
-{
-    if (change->task.is_unanswered) {
-        settle(entry, KIST_UNKNOWN, false);
-        set_all(change, entry, KIST_UNKNOWN);
-    } else if (outcome == REDIS_OUTCOME_STALE && rest.size == 8) {
-        entry->above = read_u64(rest.data);
-    } else if (entry->write == NULL && outcome == REDIS_OUTCOME_MISSING) {
-        settle(entry, KIST_OK, false); /* It came and went within. */
-    } else if (entry->write != NULL) {
-        settle(entry,
-               outcome == REDIS_OUTCOME_MISSING ? KIST_NOT_FOUND
-                                                : KIST_CONFLICT,
-               false);
-        entry->write->version = version_in(rest);
-    }
-}
-
-static void note_habit(const struct redis_changes *by, bool replaced)
-{
-    int habit = atomic_load_explicit(by->habit, memory_order_relaxed);
-
-    /* Who writes at the same time may be forgotten: it is a habit. */
-    if (replaced && habit < REDIS_CHANGE_HABIT)
-        habit++;
-    else if (!replaced && habit > -REDIS_CHANGE_HABIT)
-        habit--;
-    atomic_store_explicit(by->habit, habit, memory_order_relaxed);
-}
-
-static bool is_refusal(struct view text)
-{
-    char outcome = text.size > 0 ? text.data[0] : '\0';
-
-    return outcome == REDIS_OUTCOME_CONFLICT ||
-           outcome == REDIS_OUTCOME_MISSING || outcome == REDIS_OUTCOME_STALE;
-}
-
-static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
-                         struct view text)
-{
-    struct view rest = text.size > 0 ? view_from(text, 1) : text;
-    char outcome = '\0';
-
-    if (text.size > 0)
-        outcome = text.data[0];
-    switch (outcome) {
-    case REDIS_OUTCOME_CREATED:
-        note_habit(change->by, false);
-        settle(entry, KIST_OK, true);
-        break;
-    case REDIS_OUTCOME_REPLACED:
-        note_habit(change->by, true);
-        settle(entry, KIST_OK, false);
-        break;
-    case REDIS_OUTCOME_DELETED:
-    case REDIS_OUTCOME_CHECKED:
-        settle(entry, KIST_OK, false);
-        break;
-    case REDIS_OUTCOME_AGAIN:
-        settle(entry, KIST_OK,
-               rest.size == 8 &&
-                   memcmp(rest.data, entry->created_bytes, 8) == 0);
-        break;
-    case REDIS_OUTCOME_CONFLICT:
-    case REDIS_OUTCOME_MISSING:
-    case REDIS_OUTCOME_STALE:
-        hear_refusal(change, entry, outcome, rest);
-        break;
-    default:
-        settle(entry, KIST_IO, false);
-        set_all(change, entry, KIST_IO);
-        break;
-    }
-}
-
-/* All or none: then the others did not happen either. */
-static bool none_happened(const struct redis_change *change,
-                          const struct redis_answer *answer)
-{
-    for (size_t i = 0; change->atomic && i < answer->count; i++) {
-        struct redis_answer element = redis_answer_at(answer, i);
-
-        if (is_refusal(element.text))
-            return true;
-    }
-    return false;
 }
 
 static enum redis_heard try_again(struct redis_change *change)
@@ -334,34 +198,8 @@ static enum redis_heard try_again(struct redis_change *change)
 static enum redis_heard hear_writing(struct redis_change *change,
                                      const struct redis_answer *answer)
 {
-    bool none = false;
-    size_t at = 0;
-
-    if (answer->kind != REDIS_ANSWER_LIST ||
-        answer->count != count_due(change)) {
-        fail_all(change, KIST_IO);
-        return REDIS_HEARD_ALL;
-    }
-    none = none_happened(change, answer);
-    for (size_t i = 0; i < change->entries_count; i++) {
-        struct redis_entry *entry = &change->entries[i];
-        struct redis_answer element;
-
-        if (!is_due(entry))
-            continue;
-        element = redis_answer_at(answer, at++);
-        if (!none || is_refusal(element.text))
-            hear_outcome(change, entry, element.text);
-    }
-    if (none && change->task.is_unanswered)
-        fail_all(change, KIST_UNKNOWN);
-    else if (none)
-        return try_again(change);
-    else
-        for (size_t i = 0; i < change->entries_count; i++)
-            if (!change->entries[i].is_settled)
-                return try_again(change);
-    return REDIS_HEARD_ALL;
+    return redis_outcome_hear(change, answer) ? REDIS_HEARD_ALL
+                                              : try_again(change);
 }
 
 /* Replacing. */
@@ -403,8 +241,8 @@ static enum redis_heard hear_replacing(struct redis_change *change,
     if (answer->kind != REDIS_ANSWER_NUMBER || answer->number != 1)
         return try_again(change);
     change->step = REDIS_CHANGE_WRITING;
-    note_habit(change->by, true);
-    settle(entry, KIST_OK, false);
+    redis_outcome_note_habit(change->by, true);
+    redis_outcome_settle(entry, KIST_OK, false);
     return REDIS_HEARD_ALL;
 }
 
@@ -461,7 +299,7 @@ static void fail(struct redis_change *change, enum kist_status status)
             !write->unchanged)
             entry->is_settled = false;
     }
-    fail_all(change, status);
+    redis_outcome_fail(change, status);
 }
 
 static void done(struct redis_task *task, enum kist_status status)

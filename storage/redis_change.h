@@ -105,6 +105,10 @@ KIST_CHECKED enum kist_status redis_change_add_item(struct redis_change *change,
                                                     struct write *write,
                                                     size_t entry);
 
+/* It is to be kept, and is not settled. */
+bool redis_change_is_due(const struct redis_entry *entry);
+size_t redis_change_count_due(const struct redis_change *change);
+
 /* One of its parts is done: back with it after the last. */
 void redis_change_return(const struct redis_changes *by,
                          struct commit_group *group);
