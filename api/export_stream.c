@@ -29,6 +29,10 @@ struct export_stream {
     struct large_reader *reader; /* of its file; NULL: none. */
     uint64_t offset, size;
 
+    /* During add_page(). */
+    struct blob *piece;
+    enum kist_status status;
+
     /* The file of the record at `lower` was not there. */
     struct version missed;
 };
@@ -164,6 +168,29 @@ static enum kist_status add_slice(struct export_stream *stream,
     return status;
 }
 
+/* Records that are not in a store; all of them live. */
+
+static bool tell(void *ctx, struct view key, const struct record *record)
+{
+    struct export_stream *stream = ctx;
+
+    stream->status = add_record(stream, key, record, stream->piece);
+    return stream->status == KIST_OK && !in_value(stream) &&
+           stream->piece->size < PIECE_BYTES;
+}
+
+static enum kist_status add_page(struct export_stream *stream,
+                                 struct blob *piece)
+{
+    struct scan_visitor visitor = {.ctx = stream, .key = tell};
+    enum kist_status status;
+
+    stream->piece = piece;
+    status =
+        scan_run(&stream->job.scan, &visitor, clock_wall_ms(), SLICE_STEPS);
+    return status == KIST_OK ? stream->status : status;
+}
+
 static void close_value(struct export_stream *stream)
 {
     large_reader_close(stream->reader);
@@ -205,7 +232,8 @@ static enum kist_status fill(struct stream *base, struct blob *piece)
         if (in_value(stream)) {
             status = add_piece(stream, piece);
         } else if (!stream->job.scan.done) {
-            status = add_slice(stream, piece);
+            status = stream->job.scan.store != NULL ? add_slice(stream, piece)
+                                                    : add_page(stream, piece);
         } else {
             export_line_end(stream->records, piece);
             stream->is_ended = true;
@@ -227,15 +255,8 @@ static void free_stream(struct stream *base)
 
 void export_stream_reply(struct request *request)
 {
-    struct export_stream *stream = NULL;
+    struct export_stream *stream = calloc(1, sizeof(*stream));
 
-    if (request->api->redis != NULL) {
-        reply_problem(request, PROBLEM_UNPROCESSABLE,
-                      "Records in Redis are not exported yet: GET /kv with "
-                      "Accept: application/x-ndjson has them without times.");
-        return;
-    }
-    stream = calloc(1, sizeof(*stream));
     if (stream == NULL) {
         reply_status(request, KIST_NO_MEMORY, "Nothing was exported");
         return;
@@ -246,6 +267,7 @@ void export_stream_reply(struct request *request)
         free_stream(&stream->stream);
         return;
     }
+    stream->job.scan.values = true;
     reply_header_literal(request, "Cache-Control", "no-store");
     reply_stream(request, 200, NDJSON_MEDIA_TYPE, &stream->stream);
 }

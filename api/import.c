@@ -558,9 +558,21 @@ static bool read_mode(struct request *request, enum import_mode *out_mode)
     return false;
 }
 
+/* There each write gets its version where it is decided. */
+static bool mode_fits(const struct import *import, struct request *request)
+{
+    if (request->api->redis == NULL || import->mode == IMPORT_OVERWRITE)
+        return true;
+    reply_problem(request, PROBLEM_UNPROCESSABLE,
+                  "Redis does not take versions from elsewhere: send "
+                  "mode=overwrite, which writes all of it anew.");
+    return false;
+}
+
 static bool read_parameters(struct import *import, struct request *request)
 {
-    return read_mode(request, &import->mode) && preconditions_hold(request) &&
+    return read_mode(request, &import->mode) && mode_fits(import, request) &&
+           preconditions_hold(request) &&
            preconditions_sync(request, &import->sync) &&
            (request->api->cluster == NULL ||
             batch_quorum_prepare(&import->quorum, request, import->sync,
@@ -614,15 +626,8 @@ static bool begin(struct import *import, struct request *request)
 bool import_admit(struct request *request)
 {
     struct exchange *exchange = request->exchange;
-    struct import *import = NULL;
+    struct import *import = calloc(1, sizeof(*import));
 
-    if (request->api->redis != NULL) {
-        reply_problem(request, PROBLEM_UNPROCESSABLE,
-                      "Records are not imported into Redis yet: POST /batch "
-                      "takes them, without versions.");
-        return false;
-    }
-    import = calloc(1, sizeof(*import));
     if (import == NULL) {
         reply_status(request, KIST_NO_MEMORY, "The import was not begun");
         return false;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char no_files[] = "in Redis a value has at most --inline-bytes";
+
 /* What becomes of the pieces that come. */
 enum fate {
     FATE_NONE,    /* None are expected. */
@@ -131,6 +133,7 @@ static bool is_present(struct import_reader *reader,
     bool present;
 
     if (reader->options.mode != IMPORT_MERGE || reader->options.in_cluster ||
+        reader->options.store == NULL ||
         store_get(reader->options.store, operation->key, &item) != KIST_OK)
         return false;
     present = version_compare(item.record.version, operation->put.version) >= 0;
@@ -147,6 +150,16 @@ static enum kist_status begin_file(struct import_reader *reader, uint64_t size)
 {
     return large_create(store_large(reader->options.store), size,
                         &reader->file);
+}
+
+static void refuse_pending(struct import_reader *reader, uint64_t line,
+                           enum problem problem, const char *detail)
+{
+    import_reader_fault(reader, line, reader->pending.operation.key, problem,
+                        detail);
+    large_discard(reader->file);
+    reader->file = NULL;
+    reader->fate = FATE_REFUSED;
 }
 
 /* The line is kept, for its pieces may come much later. */
@@ -176,19 +189,12 @@ static enum kist_status begin_value(struct import_reader *reader,
         reader->fate = FATE_PRESENT;
         return KIST_OK;
     }
-    return needs_file(reader, reader->pending.size)
-               ? begin_file(reader, reader->pending.size)
-               : KIST_OK;
-}
-
-static void refuse_pending(struct import_reader *reader, uint64_t line,
-                           enum problem problem, const char *detail)
-{
-    import_reader_fault(reader, line, reader->pending.operation.key, problem,
-                        detail);
-    large_discard(reader->file);
-    reader->file = NULL;
-    reader->fate = FATE_REFUSED;
+    if (!needs_file(reader, reader->pending.size))
+        return KIST_OK;
+    if (reader->options.store != NULL)
+        return begin_file(reader, reader->pending.size);
+    refuse_pending(reader, reader->line, PROBLEM_BODY_TOO_LARGE, no_files);
+    return KIST_OK;
 }
 
 /* False: told. */
@@ -356,6 +362,11 @@ static enum kist_status take_record(struct import_reader *reader,
     enum kist_status status = KIST_OK;
 
     if (needs_file(reader, operation->put.value.size)) {
+        if (reader->options.store == NULL) {
+            import_reader_fault(reader, reader->counts.lines, operation->key,
+                                PROBLEM_BODY_TOO_LARGE, no_files);
+            return KIST_OK;
+        }
         if (is_present(reader, operation)) {
             reader->counts.unchanged++;
             return KIST_OK;

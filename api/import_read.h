@@ -29,7 +29,7 @@ struct import_reader;
 
 struct import_reader_options {
     const struct settings *settings;
-    struct store *store;
+    struct store *store; /* NULL: Redis, which has no files of values. */
     enum import_mode mode;
     bool in_cluster;
     uint64_t cluster; /* Of its ring. */
