@@ -46,25 +46,20 @@ static void store(unsigned machine, const char *key, uint64_t version,
     record_encode(view_of(key), &record, &cell->record);
 }
 
-/* The n-th key of that leaf. */
-static void key_in(unsigned leaf, unsigned n, char out_key[16])
+/* The next key of that leaf, from number *from on, which goes behind it. */
+static void next_key_in(unsigned leaf, unsigned *from, char out_key[16])
 {
     const struct ring *ring = network.ring;
 
-    for (unsigned i = 0;; i++) {
+    for (;;) {
         struct view key;
 
-        snprintf(out_key, 16, "%u", i);
+        snprintf(out_key, 16, "%u", (*from)++);
         key = view_of(out_key);
         if (ring_partition_of(ring, key) == 3 &&
-            ring_leaf_of(ring, key) == leaf && n-- == 0)
+            ring_leaf_of(ring, key) == leaf)
             return;
     }
-}
-
-static void key_in_leaf(unsigned n, char out_key[16])
-{
-    key_in(9, n, out_key);
 }
 
 static void on_done(struct exchange *exchange)
@@ -147,11 +142,12 @@ Test(exchange, each_side_gets_what_the_other_has_newer)
 /* Pages that end at different keys, on either side, and one side alone. */
 Test(exchange, a_leaf_of_several_pages_is_compared_whole)
 {
+    unsigned from = 0;
     char key[16];
     struct run run;
 
     for (unsigned i = 0; i < 230; i++) {
-        key_in_leaf(i, key);
+        next_key_in(9, &from, key);
         if (i % 3 != 0)
             store(0, key, 5, false);
         if (i % 5 != 0 && i < 180)
@@ -173,10 +169,12 @@ Test(exchange, a_partition_of_which_all_differs_is_compared_by_pages)
     uint64_t began_us = world.now_us;
 
     for (unsigned leaf = 0; leaf < RING_LEAVES; leaf++) {
-        key_in(leaf, 0, key);
+        unsigned from = 0;
+
+        next_key_in(leaf, &from, key);
         store(0, key, 6, false);
         store(1, key, 5, false);
-        key_in(leaf, 1, key);
+        next_key_in(leaf, &from, key);
         store(0, key, 5, false);
         store(1, key, 6, false);
     }
