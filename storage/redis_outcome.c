@@ -121,8 +121,8 @@ static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
         hear_refusal(change, entry, outcome, rest);
         break;
     default:
-        redis_outcome_settle(entry, KIST_IO, false);
-        set_all(change, entry, KIST_IO);
+        redis_outcome_settle(entry, KIST_UNKNOWN, false);
+        set_all(change, entry, KIST_UNKNOWN);
         break;
     }
 }
@@ -148,7 +148,7 @@ bool redis_outcome_hear(struct redis_change *change,
 
     if (answer->kind != REDIS_ANSWER_LIST ||
         answer->count != redis_change_count_due(change)) {
-        redis_outcome_fail(change, KIST_IO);
+        redis_outcome_fail(change, KIST_UNKNOWN); /* No script of ours. */
         return true;
     }
     none = none_happened(change, answer);
