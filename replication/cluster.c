@@ -4,6 +4,7 @@
 #include "base/owner.h"
 #include "replication/cluster_internal.h"
 #include "replication/cluster_loop.h"
+#include "storage/large_leftover.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 enum {
     CALL_MS = 2000, /* Of hints, comparisons, and questions about rings. */
     RETRY_MS = 500, /* After a delivery that failed; doubles to 16 s. */
-    TICK_MS = 500,  /* Looks at a change under way, and at the floor. */
+    FILES_KEPT_MS = 60000, /* That were fetched, for their records to follow. */
+    FILES_LOOK_MS = 1000,
+    TICK_MS = 500, /* Looks at a change under way, and at the floor. */
 };
 
 /* A message for the node as a whole. */
@@ -375,6 +378,7 @@ static enum kist_status open_files(struct cluster *cluster)
     struct transport_files_options options = {
         .large = store_large(cluster->options.store),
         .secret = cluster->options.secret,
+        .kept_ms = FILES_KEPT_MS,
         .stats = &cluster->stats.files,
     };
 
@@ -410,8 +414,22 @@ const struct ring *cluster_ring(const struct cluster *cluster)
     return cluster->seat.ring;
 }
 
+/* Those whose records did not follow; the commit finds out. */
+static void give_up_files(struct cluster *cluster)
+{
+    uint64_t now_ms = cluster->env.env.ops->mono_ms(&cluster->env.env);
+    struct large_reference file;
+
+    if (now_ms - cluster->looked_ms < FILES_LOOK_MS || cluster->is_stopped)
+        return;
+    cluster->looked_ms = now_ms;
+    while (transport_files_take_old(cluster->files, &file))
+        large_leftover_give_up(cluster->options.lane, &file);
+}
+
 void cluster_turn_end(struct cluster *cluster)
 {
+    give_up_files(cluster);
     loop_env_turn_end(&cluster->env);
 }
 

@@ -66,7 +66,8 @@ struct cluster {
     struct cluster_loop *loops;
     enum kist_status status; /* Of taking the seat. */
     bool has_env;
-    bool is_seated; /* It has a ring, and follows others. */
+    uint64_t looked_ms; /* For files that are left over. */
+    bool is_seated;     /* It has a ring, and follows others. */
     bool is_stopped;
 };
 

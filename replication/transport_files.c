@@ -20,6 +20,7 @@ enum {
     FAILED_MS = 10000,
     ADDRESS_SIZE = 260,
     SPARES = 16,
+    ARRIVED = 4096,
 };
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SYNCING, JOB_FAILED };
@@ -39,6 +40,11 @@ struct file_job {
     uint64_t failed_ms;      /* and when. */
 };
 
+struct arrived {
+    struct large_reference file;
+    uint64_t at_ms;
+};
+
 struct transport_files {
     /* Set by transport_files_open(), then read-only. */
     struct transport_files_options options;
@@ -51,6 +57,8 @@ struct transport_files {
     pthread_cond_t work;
     struct file_job *jobs; /* The oldest first. */
     unsigned count;
+    struct arrived arrived[ARRIVED]; /* A ring: the oldest is the first. */
+    unsigned first_arrived, arrived_count;
     struct transport_fetch *spare[SPARES]; /* For pieces. */
     unsigned spares;
 };
@@ -250,6 +258,36 @@ static struct file_job *take_job(struct transport_files *files)
     return job;
 }
 
+static void note_arrived_locked(struct transport_files *files,
+                                const struct large_reference *file)
+{
+    unsigned at = (files->first_arrived + files->arrived_count) % ARRIVED;
+
+    if (files->arrived_count == ARRIVED)
+        return;
+    files->arrived[at] = (struct arrived){*file, now_ms()};
+    files->arrived_count++;
+}
+
+bool transport_files_take_old(struct transport_files *files,
+                              struct large_reference *out_file)
+{
+    const struct arrived *oldest;
+    bool is_old;
+
+    pthread_mutex_lock(&files->lock);
+    oldest = &files->arrived[files->first_arrived];
+    is_old = files->arrived_count > 0 &&
+             now_ms() - oldest->at_ms >= files->options.kept_ms;
+    if (is_old) {
+        *out_file = oldest->file;
+        files->first_arrived = (files->first_arrived + 1) % ARRIVED;
+        files->arrived_count--;
+    }
+    pthread_mutex_unlock(&files->lock);
+    return is_old;
+}
+
 static void end_job(struct transport_files *files, struct file_job *job,
                     enum kist_status status)
 {
@@ -257,8 +295,10 @@ static void end_job(struct transport_files *files, struct file_job *job,
     job->state = JOB_FAILED;
     job->status = status;
     job->failed_ms = now_ms();
-    if (status == KIST_OK)
+    if (status == KIST_OK) {
+        note_arrived_locked(files, &job->file);
         remove_locked(files, job);
+    }
     gauge_add(&files->options.stats->running, -1);
     pthread_mutex_unlock(&files->lock);
 }

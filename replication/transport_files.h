@@ -38,6 +38,7 @@ struct transport_files_stats {
 struct transport_files_options {
     struct large *large;                 /* Kept. */
     const char *secret;                  /* "": none. Copied. */
+    uint64_t kept_ms;                    /* transport_files_take_old() */
     struct transport_files_stats *stats; /* Kept. */
 };
 
@@ -61,6 +62,15 @@ KIST_CHECKED enum kist_status
 transport_files_read(struct transport_files *files,
                      const struct env_bring *bring, uint64_t offset,
                      size_t size, char *room);
+
+/*
+ * One that was fetched kept_ms ago or more, each once: whoever wanted it has
+ * had the time to take its record in. If nobody did, because the write failed
+ * or its sender died, it is left over (storage/large_leftover.h). False: there
+ * is none. Of very many in a short time some are left to the next start.
+ */
+KIST_CHECKED bool transport_files_take_old(struct transport_files *files,
+                                           struct large_reference *out_file);
 
 /* What is under way ends soon, and fails, as does what is asked for later. */
 void transport_files_stop(struct transport_files *files);

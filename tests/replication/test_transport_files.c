@@ -229,6 +229,18 @@ Test(transport_files, a_file_comes_and_is_fetched_once)
     cr_expect(eq(u64, counter_read(&stats.bytes), SIZE));
 }
 
+Test(transport_files, what_came_is_told_once_as_old)
+{
+    struct large_reference old;
+
+    cr_expect(not(transport_files_take_old(files, &old)));
+    cr_expect(eq(int, outcome(), KIST_OK));
+    while (!transport_files_take_old(files, &old))
+        nap(); /* It is in its place a moment before it is counted. */
+    cr_expect(large_reference_same(&old, &bring.file));
+    cr_expect(not(transport_files_take_old(files, &old)));
+}
+
 Test(transport_files, where_one_breaks_off_the_next_goes_on)
 {
     peers[0].manner = BREAKS_OFF;
