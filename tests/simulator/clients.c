@@ -329,6 +329,7 @@ static enum kist_status begin_write(struct operation *operation,
 {
     struct clients *clients = operation->clients;
     struct session *session = operation->session;
+    struct seat *seat = machine_seat(machine);
     enum kist_status status = KIST_BUSY;
 
     snprintf(operation->value, sizeof(operation->value), "write %zu",
@@ -348,8 +349,8 @@ static enum kist_status begin_write(struct operation *operation,
     if (!operation->write.record.tombstone)
         bring_file(operation, machine);
     if (version_is_none(session->token) ||
-        timekeeper_observe(&machine->seat.clock, session->token))
-        status = quorum_write_start(&operation->write, &machine->seat);
+        timekeeper_observe(&seat->clock, session->token))
+        status = quorum_write_start(&operation->write, seat);
     world_say(clients->world, "session %u: %s of %s%s, w=%u, by machine %u: %s",
               session->number, operation->value, key_at(operation->key).data,
               operation->write.record.tombstone ? " (deletion)" : "",
@@ -471,7 +472,7 @@ static enum kist_status begin_read(struct operation *operation,
         operation->read.after = session->token;
         operation->mine = session->mine[operation->key];
     }
-    return quorum_read_start(&operation->read, &machine->seat);
+    return quorum_read_start(&operation->read, machine_seat(machine));
 }
 
 /* Listing, by majorities. */
@@ -548,7 +549,7 @@ static void begin_listing(struct session *session, struct machine *machine)
                                           .r = majority_of(clients),
                                           .timeout_ms = TIMEOUT_MS,
                                           .answered = listed};
-    if (cluster_scan_start(&listing->scan, &machine->seat) == KIST_OK) {
+    if (cluster_scan_start(&listing->scan, machine_seat(machine)) == KIST_OK) {
         clients->busy++;
         return;
     }

@@ -747,13 +747,23 @@ static void send_answer(struct replica_caller *caller, struct view answer)
     arrive(message);
 }
 
+struct seat *machine_seat(struct machine *machine)
+{
+    return machine->network->has_loops && machine->other.ring != NULL &&
+                   world_chance(world_of(machine), 5000)
+               ? &machine->other
+               : &machine->seat;
+}
+
 void machine_receive(struct machine *machine, struct view message,
                      struct replica_caller *caller)
 {
     if (members_takes(message))
         members_receive(&machine->members, message, caller);
-    else
+    else if (frame_is_for_home(message))
         replica_receive(&machine->seat, message, caller);
+    else
+        replica_receive(machine_seat(machine), message, caller);
 }
 
 static void deliver(struct event *event)
@@ -928,6 +938,16 @@ static void drain(struct machine *machine)
     }
 }
 
+static void leave_seat(struct machine *machine, struct seat *seat)
+{
+    world_expect(world_of(machine),
+                 seat->storing == 0 && seat->storing_before == 0,
+                 "machine %u still counts what it stores", machine->number);
+    ring_free(seat->ring);
+    seat->ring = NULL;
+    seat->is_member = false;
+}
+
 void machine_crash(struct machine *machine)
 {
     struct world *world = world_of(machine);
@@ -937,6 +957,8 @@ void machine_crash(struct machine *machine)
     machine->is_dying = true;
     world_cancel(world, &machine->sync);
     timekeeper_stop(&machine->seat.clock);
+    if (machine->network->has_loops)
+        timekeeper_stop(&machine->other.clock);
     fence_stop(&machine->fence);
     members_stop(&machine->members);
     if (!machine->network->is_founding) {
@@ -955,12 +977,8 @@ void machine_crash(struct machine *machine)
         change_clear(&machine->change);
         floor_clear(&machine->floor);
     }
-    world_expect(world,
-                 machine->seat.storing == 0 && seat_is_drained(&machine->seat),
-                 "machine %u still counts what it stores", machine->number);
-    ring_free(machine->seat.ring);
-    machine->seat.ring = NULL;
-    machine->seat.is_member = false;
+    leave_seat(machine, &machine->seat);
+    leave_seat(machine, &machine->other);
     machine->is_dying = false;
     machine->is_up = false;
 }
@@ -993,6 +1011,24 @@ static void on_ring(void *ctx, const struct frame *frame,
         change_receive(&machine->change, frame, caller);
 }
 
+/* The other loop is told in a moment, or it is busy for long. */
+static void give_orders(struct machine *machine)
+{
+    struct world *world = world_of(machine);
+
+    if (machine->network->has_loops)
+        timer_set(&machine->env, &machine->follow,
+                  world_below(world, world_chance(world, 9000) ? 3 : 300));
+}
+
+static void on_follow(struct env_timer *timer)
+{
+    struct machine *machine = OWNER(timer, struct machine, follow);
+    struct seat_orders orders = seat_orders_of(&machine->seat);
+
+    seat_follow(&machine->other, &orders);
+}
+
 /* Nobody is ever at another ring of the same epoch. */
 static void on_adopted(struct change *change)
 {
@@ -1008,6 +1044,7 @@ static void on_adopted(struct change *change)
                  "there are two rings of epoch %lu", ring->epoch);
     *digest = machine->seat.digest;
     network->adopted++;
+    give_orders(machine);
     floor_follow(&machine->floor);
     if (members_follow(&machine->members) != KIST_OK)
         abort();
@@ -1029,6 +1066,11 @@ static void on_compared(struct anti_entropy *entropy, uint64_t peer,
                    began_ms);
 }
 
+static void on_raised(struct floor *floor)
+{
+    give_orders(OWNER(floor, struct machine, floor));
+}
+
 static void start_floor(struct machine *machine)
 {
     struct floor *floor = &machine->floor;
@@ -1038,6 +1080,7 @@ static void start_floor(struct machine *machine)
     floor->timeout_ms = 400;
     floor->grace_ms = GRACE_MS;
     floor->interval_ms = 200;
+    floor->raised = on_raised;
     if (floor_start(floor, blob_view(kept_of(
                                machine, VIEW_LITERAL(FLOOR_NAME)))) != KIST_OK)
         abort();
@@ -1176,6 +1219,32 @@ static void start_repairs(struct machine *machine)
     anti_entropy_start(&machine->entropy);
 }
 
+static void start_other(struct machine *machine)
+{
+    machine->other = (struct seat){
+        .env = &machine->env,
+        .all = &machine->seats,
+        .number = seats_enter(&machine->seats),
+        .ctx = machine,
+        .is_alive = is_alive,
+        .takes_writes = takes_writes,
+        .missed = on_missed,
+        .differs = on_differs,
+    };
+    timekeeper_start(&machine->other.clock, &machine->env, &machine->hlc,
+                     &machine->fence);
+    machine->follow = (struct env_timer){.fire = on_follow};
+    give_orders(machine);
+}
+
+void network_use_loops(struct network *network)
+{
+    network->has_loops = true;
+    for (unsigned i = 0; i < network->count; i++)
+        if (network->machines[i].is_up)
+            start_other(&network->machines[i]);
+}
+
 void machine_start(struct machine *machine)
 {
     struct seat *seat = &machine->seat;
@@ -1184,10 +1253,15 @@ void machine_start(struct machine *machine)
               machine->number, (long long)machine->offset_ms);
     machine->is_up = true;
     start_clock(machine);
+    machine->seats = (struct seats){0};
+    seat->all = &machine->seats;
+    seat->number = seats_enter(&machine->seats);
     seat->ctx = machine;
     seat->is_alive = is_alive;
     seat->takes_writes = takes_writes;
     seat->missed = on_missed;
+    if (machine->network->has_loops)
+        start_other(machine);
     if (!machine->network->is_founding) {
         seat->differs = on_differs;
         seat->on_ring = on_ring;

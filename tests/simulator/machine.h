@@ -54,6 +54,9 @@ struct kept {
 struct machine {
     struct env env; /* First: the code under test has this. */
     struct seat seat;
+    struct seat other; /* Of another loop of it, if the network has such. */
+    struct seats seats;
+    struct env_timer follow; /* The other one goes on to what seat has. */
     struct hlc hlc;
     struct fence fence;
     struct roll roll;
@@ -105,6 +108,7 @@ struct network {
     unsigned count;
     bool is_blind;    /* Nobody looks at the roll: nothing depends on it. */
     bool is_founding; /* There is no ring but what the machines found. */
+    bool has_loops;   /* Each machine has two seats. */
     struct machine machines[MACHINES_MAX];
     bool blocked[MACHINES_MAX][MACHINES_MAX]; /* From, to. */
     const struct ring *ring;      /* A share: the newest of any machine. */
@@ -132,6 +136,9 @@ void network_init(struct network *network, struct world *world, unsigned count,
  */
 void network_init_founding(struct network *network, struct world *world,
                            unsigned count, unsigned copies);
+
+/* From now on each machine has two loops, of which the second one is late. */
+void network_use_loops(struct network *network);
 void network_clear(struct network *network); /* Crashes what is up. */
 
 void machine_crash(struct machine *machine);
@@ -139,6 +146,9 @@ void machine_start(struct machine *machine);
 
 /* Of one that is down: its disk is empty, and it is another node from then. */
 void machine_wipe(struct machine *machine);
+
+/* Of one of its loops. */
+struct seat *machine_seat(struct machine *machine);
 
 /* A message from anybody. */
 void machine_receive(struct machine *machine, struct view message,

@@ -175,6 +175,8 @@ static bool run_clients(struct network *network, struct world *world,
     bool right;
 
     network_init(network, world, founders, is_changing ? 2 : 0, 3);
+    if (world->seed % 2 == 0)
+        network_use_loops(network);
     network->is_blind = world_chance(world, 5000);
     nemesis.wrong_clocks = is_changing ? 1 : (founders - 1) / 2;
     nemesis_start(&nemesis);
