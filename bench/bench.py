@@ -67,7 +67,7 @@ def options():
 def scale_of(chosen):
     scale = stages.QUICK if chosen.quick else stages.Scale()
     if chosen.engines:
-        scale = replace(scale, rounds=3, seconds=2)
+        scale = replace(scale, rounds=2, seconds=2)
     given = {name: getattr(chosen, name) for name in ("rounds", "seconds")
              if getattr(chosen, name)}
     if chosen.large:

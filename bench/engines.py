@@ -6,7 +6,9 @@ its cluster are started and ended with the kistd that stands before them.
 """
 
 import random
+import time
 
+import measure
 import process
 import servers
 import stage as stages
@@ -156,3 +158,51 @@ def engines_list(stage):
                  for number in range(0, stages.KEYS - PAGE, 997)]
         loads.append(load_of(stage, server, texts, units=PAGE))
     return compared(stage, loads)
+
+
+FAR_CACHES = ["--cache-bytes", "0", "--block-cache-bytes", "8MiB"]
+FAR_VALUE, FAR_BATCH = 1000, 1000
+
+
+def far_items(count):
+    """In random order; the values are random, so that nothing shrinks them."""
+    draw = random.Random(1)
+    numbers = list(range(count))
+    draw.shuffle(numbers)
+    for number in numbers:
+        yield stages.key_of(number), \
+            b'"%s"' % draw.randbytes(FAR_VALUE // 2).hex().encode()
+
+
+def fill(server, count):
+    """Puts a second; the server is new and stays full."""
+    began, used = time.monotonic(), process.cpu_seconds(server.pids())
+    server.load(far_items(count), "async")
+    seconds = time.monotonic() - began
+    now = process.cpu_seconds(server.pids())
+    return {"per_second": count / seconds,
+            "resident_bytes": process.resident_bytes(server.pids())} | \
+        measure.cpu_of(now[0] - used[0], now[1] - used[1], count)
+
+
+@workload("engines-far", "data beyond every cache", axis="GiB, what",
+          group="far")
+def engines_far(stage):
+    """Records of 1 KB in random order by batches of 1000 into an empty kistd
+    with 8 MiB of block cache and no object cache, then GET of random keys.
+    Once, not in turns: the data is not made twice. The machine's page cache
+    has no limit here, so this shows what compaction costs, not the disk."""
+    count = (stages.GIB // 4 if stage.scale.quick else 2 * stages.GIB) \
+        // (FAR_VALUE + 100)
+    filled, read = {}, {}
+    for engine in ("leveldb", "rocksdb"):
+        server = stage.start(OnDisk(stage.program, engine, FAR_CACHES))
+        filled[server.name] = [fill(server, count)]
+        texts = [server.get(stages.key_of(number))
+                 for number in range(0, count, max(count // 100_000, 1))]
+        load = load_of(stage, server, texts)
+        read[server.name] = [sampling(stage, load, CONNECTIONS)(0)]
+        server.stop()
+    size = f"{count * (FAR_VALUE + 100) / stages.GIB:.1f}"
+    return [{"at": size + ", put", "samples": filled},
+            {"at": size + ", GET", "samples": read}]
