@@ -6,6 +6,7 @@ place and leaves nothing; and memory does not follow what is stored.
 """
 
 import bisect
+import http.client
 import json
 import os
 import random
@@ -16,9 +17,14 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 from admin_node import SMALL_DISK, AdminNode, ask, restore, run
 from node import die_with_parent, until
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "nemesis"))
+
+import small_disks  # noqa: E402 (below its path)
 
 LARGE = 150_000  # Above --inline-bytes.
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -173,9 +179,9 @@ def test_damage(kistd, scratch):
         whole = file.read()
     chance = random.Random(3)
     damaged, data = scratch + "/damaged", scratch + "/damaged.data"
-    # The first frame byte by byte, and the rest here and there.
-    offsets = [*range(0, 60, 3)] + [chance.randrange(len(whole))
-                                    for _ in range(30)] + [len(whole) - 1]
+    # Every bit of a frame: tests/storage/test_backup_frame.c.
+    offsets = [*range(0, 60, 7)] + [chance.randrange(len(whole))
+                                    for _ in range(16)] + [len(whole) - 1]
     for number, offset in enumerate(offsets):
         bad = bytearray(whole)
         bad[offset] ^= 1 << chance.randrange(8)
@@ -183,7 +189,7 @@ def test_damage(kistd, scratch):
             file.write(bad)
         expect_refused(kistd, damaged, data, (f"bit at {offset}", number))
     lengths = [0, 1, 43, 44, len(whole) - 1] + [
-        chance.randrange(len(whole)) for _ in range(20)]
+        chance.randrange(len(whole)) for _ in range(10)]
     for number, length in enumerate(lengths):
         with open(damaged, "wb") as file:
             file.write(whole[:length])
@@ -270,6 +276,59 @@ def test_files_are_held(kistd, scratch):
         assert node.stop() == 0
 
 
+def test_gives_way(kistd, scratch):
+    """Room that writes need is worth more than a backup under way."""
+    if not MAY_MOUNT:
+        print("# not allowed to mount: a full disk was not tried")
+        return
+    folder = Path(scratch, "small-disk")
+    folder.mkdir()
+    small_disks.mount(folder)
+    try:
+        with AdminNode(kistd, str(folder), **{
+                name.removeprefix("KIST_").lower(): value
+                for name, value in small_disks.SETTINGS.items()}) as node:
+            connection, value = node.connect(), random.Random(6).randbytes(
+                LARGE)
+            for number in range(80):
+                ask(connection, "PUT", f"/kv/d{number}", value, OCTETS, (201,))
+            _, answer, _ = slow_backup(node)
+            fill(folder / "filler", node)
+            try:
+                answer.read()
+                raise AssertionError("the backup came to its end")
+            except http.client.IncompleteRead:
+                pass
+            failed = next(event for event in node.events()
+                          if event["event"] == "backup.failed")
+            assert failed["status"] == "disk_full", failed
+            # Writes went on all the time, and the next backup is whole.
+            ask(connection, "PUT", "/kv/after", b"x", OCTETS, (201,))
+            (folder / "filler").unlink()
+            until("there is room", lambda: not is_scarce(node))
+            node.backup(scratch + "/roomy.backup")
+            assert node.stop() == 0
+        assert run(kistd, "--verify", scratch + "/roomy.backup")[0] == 0
+    finally:
+        small_disks.unmount(folder)
+
+
+def is_scarce(node):
+    """Less is free than a quarter above the reserve, as kistd sees it."""
+    reserve = node.metric("kist_disk_reserve_bytes")
+    return node.metric("kist_disk_free_bytes") <= reserve * 5 / 4
+
+
+def fill(path, node):
+    """Up to the middle between giving up backups and refusing writes."""
+    disk = os.statvfs(path.parent)
+    reserve = int(node.metric("kist_disk_reserve_bytes"))
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize
+                           - reserve - reserve // 8)
+    until("room is scarce", lambda: is_scarce(node))
+
+
 def is_sanitized(kistd):
     with open(kistd, "rb") as file:
         return b"__asan_init" in file.read()
@@ -326,7 +385,7 @@ def test_served_apart(kistd, scratch):
 
 
 TESTS = [test_under_writes, test_damage, test_only_into_emptiness,
-         test_files_are_held, test_memory, test_served_apart]
+         test_files_are_held, test_gives_way, test_memory, test_served_apart]
 
 
 def main(kistd):
@@ -339,4 +398,5 @@ def main(kistd):
                   flush=True)
 
 
+MAY_MOUNT = small_disks.begin()
 main(sys.argv[1])
