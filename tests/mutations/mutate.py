@@ -101,6 +101,8 @@ MUTATIONS = [
      "keeper->env->ops->lease(keeper->env, &keeper->lease);",
      "hlc_lease_written(keeper->hlc, keeper->lease.lease_ms);\n"
      "    keeper->env->ops->lease(keeper->env, &keeper->lease);"),
+    ("a node speaks for one of its loops", "replication/seats.c",
+     "if (atomic_load(&all->settled[i]) < phase)", "if (false)"),
     ("messages of the ring before are taken", "replication/replica.c",
      "return FRAME_STALE_RING;", "return FRAME_OK;"),
     ("a new owner votes empty", "replication/transfer.c",

@@ -1011,14 +1011,14 @@ static void on_ring(void *ctx, const struct frame *frame,
         change_receive(&machine->change, frame, caller);
 }
 
-/* The other loop is told in a moment, or it is busy for long. */
+/* The other loop is busy for long, most times: that is what is looked at. */
 static void give_orders(struct machine *machine)
 {
     struct world *world = world_of(machine);
 
     if (machine->network->has_loops)
         timer_set(&machine->env, &machine->follow,
-                  world_below(world, world_chance(world, 9000) ? 3 : 300));
+                  world_below(world, world_chance(world, 3000) ? 3 : 2000));
 }
 
 static void on_follow(struct env_timer *timer)
