@@ -133,13 +133,27 @@ static void advance(struct feed *feed)
     start_fill(feed);
 }
 
+/*
+ * MHD_CONTENT_READER_END_WITH_ERROR would do, but after it libmicrohttpd 0.9.75
+ * keeps a connection that was suspended until then: closed for the client, it
+ * stays until something else makes libmicrohttpd look, and a stop waits for
+ * it. One that breaks while it is written to is cleaned up at once: so this
+ * one is broken, and the byte goes nowhere.
+ */
+static ssize_t cut_off(struct feed *feed, char *room)
+{
+    connection_end(feed->connection);
+    *room = '\n';
+    return 1;
+}
+
 static ssize_t read_feed(void *cls, uint64_t position, char *room, size_t size)
 {
     struct feed *feed = cls;
 
     (void)position;
     if (feed->cut)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return cut_off(feed, room);
     if (feed->sent == feed->piece.size && feed->next_ready)
         advance(feed);
 
@@ -155,7 +169,7 @@ static ssize_t read_feed(void *cls, uint64_t position, char *room, size_t size)
     }
     if (!feed->filling)
         return feed->state == FEED_ENDED ? MHD_CONTENT_READER_END_OF_STREAM
-                                         : MHD_CONTENT_READER_END_WITH_ERROR;
+                                         : cut_off(feed, room);
     feed->suspended = true;
     http_loop_enter(feed->loop, feed->connection, CONNECTION_WORK,
                     clock_mono_ns());

@@ -308,6 +308,8 @@ def test_gives_way(kistd, scratch):
             until("there is room", lambda: not is_scarce(node))
             node.backup(scratch + "/roomy.backup")
             assert node.stop() == 0
+            # Of the one that was given up, nothing is left to wait for.
+            assert node.events()[-1]["why"] == "all requests were answered"
         assert run(kistd, "--verify", scratch + "/roomy.backup")[0] == 0
     finally:
         small_disks.unmount(folder)
