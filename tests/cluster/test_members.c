@@ -162,6 +162,27 @@ static void expect_problem(const struct node *node, const char *what,
               answer.body.data);
 }
 
+Test(members, a_draft_says_how_much_would_move)
+{
+    static char value[1 << 20];
+    const struct node *a;
+    json_int_t bytes, keys;
+    json_t *page;
+
+    memset(value, '7', sizeof(value) - 1); /* A number, in a file. */
+    open_cluster(plain);
+    a = &nodes[0];
+    expect(a, 201, "PUT /kv/large?w=all", value);
+    draft(a, change_with("\"join\": ", open_spare(0, plain)));
+    page = json_loadb(answer.body.data, answer.body.size, 0, NULL);
+    keys = json_integer_value(json_object_get(page, "keys"));
+    bytes = json_integer_value(json_object_get(page, "bytes"));
+    json_decref(page);
+    cr_expect(keys <= 1);
+    /* Three quarters of it. */
+    cr_expect(bytes >= 786431 && bytes < 1048576, "%lld", (long long)bytes);
+}
+
 Test(members, what_cannot_be_planned_is_refused)
 {
     const char *plan = "POST /cluster/plan";
