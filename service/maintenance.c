@@ -14,6 +14,7 @@ struct maintenance {
     struct maintenance_parts parts;
     struct sweep *sweep;
     struct large_care *large_care;
+    struct verify *verify; /* NULL: not in a cluster. */
     struct loop_timer *check_timer;
     struct loop_timer *stop_timer;
     struct loop_timer *watchdog_timer; /* NULL: there is no watchdog. */
@@ -62,7 +63,8 @@ static bool rests(const struct maintenance *maintenance)
 {
     return maintenance->parts.store == NULL ||
            (sweep_idle(maintenance->sweep) &&
-            large_care_idle(maintenance->large_care));
+            large_care_idle(maintenance->large_care) &&
+            (maintenance->verify == NULL || verify_idle(maintenance->verify)));
 }
 
 static void finish_stop(void *ctx)
@@ -113,6 +115,47 @@ static enum kist_status open_large_care(struct maintenance *maintenance)
     return large_care_open(&care, &maintenance->large_care);
 }
 
+static void record_damaged(void *ctx, struct view key)
+{
+    struct maintenance *maintenance = ctx;
+    struct log_line line =
+        log_begin(maintenance->parts.log, LOG_ERROR, "record.damaged");
+
+    log_text(&line, "key", key);
+    log_end(&line);
+}
+
+static void sum_corrected(void *ctx, unsigned partition, unsigned leaf)
+{
+    struct maintenance *maintenance = ctx;
+    struct log_line line =
+        log_begin(maintenance->parts.log, LOG_WARN, "sum.corrected");
+
+    log_number(&line, "partition", partition);
+    log_number(&line, "leaf", leaf);
+    log_end(&line);
+}
+
+static enum kist_status open_verify(struct maintenance *maintenance)
+{
+    const struct maintenance_parts *parts = &maintenance->parts;
+    struct verify_options options = {
+        .store = parts->store,
+        .loop = parts->loop,
+        .lane = parts->lane,
+        .sync = parts->settings->durability,
+        .pass_ms = VERIFY_PASS_MS,
+        .records_per_second = VERIFY_RECORDS_PER_SECOND,
+        .ctx = maintenance,
+        .damaged = record_damaged,
+        .corrected = sum_corrected,
+    };
+
+    if (store_sums(parts->store) == NULL)
+        return KIST_OK;
+    return verify_open(&options, &maintenance->verify);
+}
+
 static enum kist_status open_care(struct maintenance *maintenance)
 {
     const struct maintenance_parts *parts = &maintenance->parts;
@@ -122,6 +165,8 @@ static enum kist_status open_care(struct maintenance *maintenance)
 
     if (status == KIST_OK)
         status = open_large_care(maintenance);
+    if (status == KIST_OK)
+        status = open_verify(maintenance);
     return status;
 }
 
@@ -150,6 +195,8 @@ void maintenance_stop(struct maintenance *maintenance)
     if (maintenance->parts.store != NULL) {
         sweep_stop(maintenance->sweep);
         large_care_stop(maintenance->large_care);
+        if (maintenance->verify != NULL)
+            verify_stop(maintenance->verify);
     }
     loop_timer_stop(maintenance->check_timer);
     finish_stop(maintenance);
@@ -162,6 +209,7 @@ void maintenance_close(struct maintenance *maintenance)
     loop_timer_close(maintenance->check_timer);
     loop_timer_close(maintenance->stop_timer);
     loop_timer_close(maintenance->watchdog_timer);
+    verify_close(maintenance->verify);
     large_care_close(maintenance->large_care);
     sweep_close(maintenance->sweep);
     free(maintenance);
@@ -175,4 +223,9 @@ struct sweep *maintenance_sweep(struct maintenance *maintenance)
 struct large_care *maintenance_large_care(struct maintenance *maintenance)
 {
     return maintenance->large_care;
+}
+
+struct verify *maintenance_verify(struct maintenance *maintenance)
+{
+    return maintenance->verify;
 }

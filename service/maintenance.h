@@ -1,7 +1,7 @@
 /*
  * maintenance - what a node does by the clock: look at the disk each second,
- * sweep expired keys, take care of large values, feed the service manager's
- * watchdog.
+ * sweep expired keys, take care of large values, verify a cluster's data, feed
+ * the service manager's watchdog.
  *
  * Threads: the loop it was opened on, or the one that opens before it runs.
  */
@@ -13,6 +13,7 @@
 #include "service/notify.h"
 #include "service/settings.h"
 #include "storage/sweep.h"
+#include "storage/verify.h"
 
 struct maintenance;
 
@@ -46,5 +47,7 @@ void maintenance_close(struct maintenance *maintenance);
 /* For their counters; NULL without a store. */
 struct sweep *maintenance_sweep(struct maintenance *maintenance);
 struct large_care *maintenance_large_care(struct maintenance *maintenance);
+/* NULL also on a node alone. */
+struct verify *maintenance_verify(struct maintenance *maintenance);
 
 #endif

@@ -376,6 +376,8 @@ static enum kist_status open_metrics(struct node *node)
     } else {
         storage_metrics_add_sweep(node->metrics,
                                   maintenance_sweep(node->maintenance));
+        storage_metrics_add_verify(node->metrics,
+                                   maintenance_verify(node->maintenance));
         large_metrics_init(node->metrics, store_large(node->store),
                            maintenance_large_care(node->maintenance));
         backup_metrics_init(node->metrics, &node->backup_stats);

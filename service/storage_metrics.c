@@ -171,3 +171,24 @@ void storage_metrics_add_sweep(struct metrics *metrics, struct sweep *sweep)
                     "Expired records that the sweep took out.", NULL,
                     &sweep_stats(sweep)->expired);
 }
+
+void storage_metrics_add_verify(struct metrics *metrics, struct verify *verify)
+{
+    struct verify_stats *stats;
+
+    if (verify == NULL)
+        return;
+    stats = verify_stats(verify);
+    metrics_counter(metrics, "kist_replica_leaves_verified_total",
+                    "Leaves whose sums and records were verified.", NULL,
+                    &stats->leaves);
+    metrics_counter(metrics, "kist_replica_sums_corrected_total",
+                    "Sums that were not those of their records.", NULL,
+                    &stats->corrected);
+    metrics_counter(metrics, "kist_replica_damaged_records_total",
+                    "Records that the verification could not read.", NULL,
+                    &stats->damaged);
+    metrics_counter(metrics, "kist_replica_verify_errors_total",
+                    "Leaves that could not be verified just then.", NULL,
+                    &stats->errors);
+}

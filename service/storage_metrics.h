@@ -14,6 +14,7 @@
 #include "storage/commit.h"
 #include "storage/store.h"
 #include "storage/sweep.h"
+#include "storage/verify.h"
 
 struct storage_metrics {
     struct store *store;
@@ -38,5 +39,8 @@ void storage_metrics_init(struct storage_metrics *self, struct metrics *metrics,
 
 /* The sweep's own; it comes to be after the loops. Kept. */
 void storage_metrics_add_sweep(struct metrics *metrics, struct sweep *sweep);
+
+/* The same of what verifies a cluster's data; NULL: nothing does. */
+void storage_metrics_add_verify(struct metrics *metrics, struct verify *verify);
 
 #endif

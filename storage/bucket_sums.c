@@ -113,6 +113,18 @@ struct bucket_leaf bucket_sums_of(struct bucket_sums *sums, unsigned partition,
     return sum;
 }
 
+bool bucket_leaf_equal(const struct bucket_leaf *a, const struct bucket_leaf *b)
+{
+    return a->count == b->count && bucket_sum_equal(a->sum, b->sum);
+}
+
+void bucket_sums_add(const struct bucket_sums *sums, struct bucket_leaf *leaf,
+                     struct view key, const struct record *record)
+{
+    bucket_add(&leaf->sum, &sums->secret, key, record);
+    leaf->count++;
+}
+
 /* A batch in the making. */
 
 void bucket_changes_end(struct bucket_changes *changes)
@@ -174,6 +186,30 @@ enum kist_status bucket_sums_note(const struct bucket_sums *sums,
         change.by.count++;
     }
     changes->changes[changes->count++] = change;
+    return KIST_OK;
+}
+
+enum kist_status bucket_sums_note_right(const struct bucket_sums *sums,
+                                        struct bucket_changes *changes,
+                                        unsigned partition, unsigned leaf,
+                                        const struct bucket_leaf *right)
+{
+    size_t place = (size_t)partition * KEY_HASH_LEAVES + leaf;
+    const struct bucket_leaf *is;
+
+    assert(place < sums->count && leaf < KEY_HASH_LEAVES);
+    is = &sums->leaves[place];
+    if (bucket_leaf_equal(is, right))
+        return KIST_NOT_FOUND;
+    if (grow(changes) != KIST_OK)
+        return KIST_NO_MEMORY;
+    changes->changes[changes->count++] = (struct bucket_change){
+        .place = place,
+        .by = {.sum = {.high = right->sum.high - is->sum.high -
+                               (right->sum.low < is->sum.low),
+                       .low = right->sum.low - is->sum.low},
+               .count = right->count - is->count},
+    };
     return KIST_OK;
 }
 

@@ -35,6 +35,9 @@ struct bucket_leaf {
     uint64_t count; /* Of records. */
 };
 
+bool bucket_leaf_equal(const struct bucket_leaf *a,
+                       const struct bucket_leaf *b);
+
 struct bucket_sums;
 
 /* KIST_NO_MEMORY. All are zero. Ended by bucket_sums_free(). */
@@ -47,6 +50,10 @@ unsigned bucket_sums_bits(const struct bucket_sums *sums);
 /* Of a partition's leaf, or of a whole partition: KEY_HASH_ALL_LEAVES. */
 struct bucket_leaf bucket_sums_of(struct bucket_sums *sums, unsigned partition,
                                   unsigned leaf);
+
+/* The leaf, one of the caller's own, has this record, too. */
+void bucket_sums_add(const struct bucket_sums *sums, struct bucket_leaf *leaf,
+                     struct view key, const struct record *record);
 
 /* What a batch in the making does to the sums. */
 struct bucket_changes {
@@ -75,6 +82,16 @@ KIST_CHECKED enum kist_status bucket_sums_note(const struct bucket_sums *sums,
                                                uint64_t hash, struct view key,
                                                const struct record *old,
                                                const struct record *next);
+
+/*
+ * The sum of the leaf, as of the last batch, should have been right; at most
+ * once a leaf and batch. KIST_NOT_FOUND: it is. KIST_NO_MEMORY: nothing was
+ * noted.
+ */
+KIST_CHECKED enum kist_status
+bucket_sums_note_right(const struct bucket_sums *sums,
+                       struct bucket_changes *changes, unsigned partition,
+                       unsigned leaf, const struct bucket_leaf *right);
 
 /* Add to batch what the sums will be; nothing can be taken back any more. */
 void bucket_sums_put(const struct bucket_sums *sums,

@@ -50,6 +50,13 @@ enum write_kind {
     WRITE_LEFTOVER,
 
     /*
+     * On a store of a cluster, not about a record: the sum of the leaf that key
+     * names (storage/resum.h) is computed anew. Only one of a leaf may be under
+     * way. KIST_NOT_FOUND: it was right.
+     */
+    WRITE_RESUM,
+
+    /*
      * Not about a record. The clock's lease reaches at least to next.expiry_ms
      * (storage/hlc.h); and what is kept below the name `key` is next.value now,
      * or nothing if next is a tombstone (storage/replica_meta.h).

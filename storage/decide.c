@@ -6,6 +6,7 @@
 #include "storage/outcome.h"
 #include "storage/replica_list.h"
 #include "storage/replica_meta.h"
+#include "storage/resum.h"
 
 #include <assert.h>
 
@@ -295,6 +296,7 @@ static enum kist_status decide_kind(struct decision *decision,
     case WRITE_LEASE:
     case WRITE_META:
     case WRITE_LEFTOVER:
+    case WRITE_RESUM:
         break;
     }
     return status;
@@ -303,7 +305,7 @@ static enum kist_status decide_kind(struct decision *decision,
 static bool is_beside(const struct write *write)
 {
     return write->kind == WRITE_LEASE || write->kind == WRITE_META ||
-           write->kind == WRITE_LEFTOVER;
+           write->kind == WRITE_LEFTOVER || write->kind == WRITE_RESUM;
 }
 
 /* Writes that are not about a record. */
@@ -321,6 +323,12 @@ static enum kist_status decide_beside(struct decision *decision,
     if (write->kind == WRITE_LEFTOVER) {
         blob_append(&decision->losers, write->next.value);
         return KIST_OK;
+    }
+    if (write->kind == WRITE_RESUM) {
+        assert(decision_is_replicated(decision));
+        status = resum_note(decision->store, &decision->changes, write->key);
+        decision->writes += status == KIST_OK;
+        return status;
     }
     if (write->next.tombstone)
         replica_meta_delete(&decision->batch, write->key);

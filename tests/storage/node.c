@@ -207,3 +207,25 @@ bool node_has(struct node *node, const char *key, const char *value)
     item_free(&item);
     return same;
 }
+
+void node_damage(struct node *node, const char *key)
+{
+    struct engine_batch batch = {0};
+    struct blob bytes = BLOB_EMPTY, engine_key = BLOB_EMPTY;
+    struct item item;
+
+    cr_assert(store_get(node->store, view_of(key), &item) == KIST_OK);
+    record_encode(view_of(key), &item.record, &bytes);
+    item_free(&item);
+    bytes.data[bytes.size - 1] ^= 1;
+    blob_append_byte(&engine_key, STORE_SPACE_RECORDS);
+    blob_append_text(&engine_key, key);
+    engine_batch_put(&batch, blob_view(&engine_key), blob_view(&bytes));
+    cr_assert(store_apply(node->store, &batch, store_opening(node->store),
+                          ENGINE_SYNC) == KIST_OK);
+    engine_batch_free(&batch);
+    blob_free(&bytes);
+    blob_free(&engine_key);
+    node_restart(node); /* The cache believes what is written. */
+    cr_assert(store_get(node->store, view_of(key), &item) == KIST_CORRUPT);
+}

@@ -60,4 +60,7 @@ struct write node_delete(const char *key);
 /* The living value equals the text; NULL: there is none. */
 bool node_has(struct node *node, const char *key, const char *value);
 
+/* Another byte in the record, as a disk would make it; and a restart. */
+void node_damage(struct node *node, const char *key);
+
 #endif

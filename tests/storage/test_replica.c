@@ -547,48 +547,25 @@ Test(replica, a_purge_counts_for_those_who_have_not_heard_of_its_floor)
     expect_sound("streamed");
 }
 
-/* Another byte in the record, as a disk would make it. */
-static void damage(const char *key)
-{
-    struct engine_batch batch = {0};
-    struct blob bytes = BLOB_EMPTY, engine_key = BLOB_EMPTY;
-    struct item item;
-
-    cr_assert(store_get(node.store, view_of(key), &item) == KIST_OK);
-    record_encode(view_of(key), &item.record, &bytes);
-    item_free(&item);
-    bytes.data[bytes.size - 1] ^= 1;
-    blob_append_byte(&engine_key, STORE_SPACE_RECORDS);
-    blob_append_text(&engine_key, key);
-    engine_batch_put(&batch, blob_view(&engine_key), blob_view(&bytes));
-    cr_assert(store_apply(node.store, &batch, store_opening(node.store),
-                          ENGINE_SYNC) == KIST_OK);
-    engine_batch_free(&batch);
-    blob_free(&bytes);
-    blob_free(&engine_key);
-    node_restart(&node); /* The cache believes what is written. */
-    cr_assert(store_get(node.store, view_of(key), &item) == KIST_CORRUPT);
-}
-
 Test(replica, a_damaged_record_is_replaced_by_a_copy_or_a_newer_one)
 {
     struct write write = arriving("k", 2000), older = arriving("k", 1000);
     struct write newer = arriving("k", 3000);
 
     cr_assert(eq(int, node_write(&node, &write), KIST_OK));
-    damage("k");
+    node_damage(&node, "k");
     cr_expect(eq(int, node_write(&node, &older), KIST_CORRUPT));
     write.floor = floor_at(9000); /* It is no new one. */
     cr_expect(eq(int, node_write(&node, &write), KIST_OK));
     cr_expect(node_has(&node, "k", "k"));
     expect_sound("a copy");
 
-    damage("k");
+    node_damage(&node, "k");
     cr_expect(eq(int, node_write(&node, &newer), KIST_OK));
     cr_expect(node_has(&node, "k", "k"));
     expect_sound("a newer one");
 
-    damage("k");
+    node_damage(&node, "k");
     write = (struct write){.kind = WRITE_DROP, .key = view_of("k")};
     cr_expect(eq(int, node_write(&node, &write), KIST_OK));
     cr_expect(node_has(&node, "k", NULL));
