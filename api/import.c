@@ -409,7 +409,7 @@ size_t import_take(struct import *import, struct view bytes)
             return 0;
         }
         next_round(import);
-        if (is_failed(import))
+        if (import_is_stopped(import))
             return bytes.size; /* The next call is told. */
     }
     blob_append(&import->filling, bytes);

@@ -33,7 +33,7 @@ enum cluster_plan_verdict {
     CLUSTER_PLAN_TOO_MANY, /* More members than a node can watch. */
     CLUSTER_PLAN_SILENT,   /* Nobody answers where it is to be. */
     CLUSTER_PLAN_OTHER,    /* Who answers there has another name. */
-    CLUSTER_PLAN_TAKEN,     /* It is of another cluster, or founds one. */
+    CLUSTER_PLAN_TAKEN,    /* It is of another cluster, or founds one. */
     CLUSTER_PLAN_OUTSIDE,  /* This node is no member. */
     CLUSTER_PLAN_REFUSED,  /* Another change was decided on. */
     CLUSTER_PLAN_UNKNOWN,  /* It may have been decided on. */

@@ -333,16 +333,31 @@ static enum kist_status plan(const struct ring *ring,
     return KIST_OK;
 }
 
+/*
+ * What ring_new() takes for the ring after this one, whose members are the
+ * caller's to set. Not all of it is copied: who has a share of a ring counts
+ * that at the same time.
+ */
+static struct ring shape_after(const struct ring *ring)
+{
+    return (struct ring){
+        .cluster = ring->cluster,
+        .epoch = ring->epoch + 1,
+        .bits = ring->bits,
+        .copies = ring->copies,
+    };
+}
+
 enum kist_status ring_plan_change(const struct ring *ring,
                                   const struct ring_change *change,
                                   struct ring **out_ring)
 {
-    struct ring shape = *ring;
+    struct ring shape = shape_after(ring);
     enum kist_status status;
 
     if (ring->next != NULL)
         return KIST_CONFLICT;
-    shape.epoch++;
+    shape.member_count = ring->member_count;
     shape.members = calloc(ring->member_count + 1, sizeof(*shape.members));
     if (shape.members == NULL)
         return KIST_NO_MEMORY;
@@ -358,13 +373,11 @@ enum kist_status ring_plan_change(const struct ring *ring,
 static enum kist_status settle(const struct ring *ring, const uint16_t *table,
                                enum ring_standing gone, struct ring **out_ring)
 {
-    struct ring shape = *ring;
+    struct ring shape = shape_after(ring);
     struct ring *settled;
     enum kist_status status;
 
     assert(ring->next != NULL);
-    shape.epoch++;
-    shape.member_count = 0;
     shape.members = calloc(ring->member_count, sizeof(*shape.members));
     if (shape.members == NULL)
         return KIST_NO_MEMORY;

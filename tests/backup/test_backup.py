@@ -333,7 +333,8 @@ def fill(path, node):
 
 def is_sanitized(kistd):
     with open(kistd, "rb") as file:
-        return b"__asan_init" in file.read()
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def test_memory(kistd, scratch):

@@ -194,9 +194,8 @@ static bool read_guest(void *ctx, size_t item, struct blob *labels,
 
 Test(metrics, of_a_list_come_and_go_with_its_items)
 {
-    metrics_list_gauge(
-        metrics, "kist_guest", "One.",
-        (struct metric_list){count_guests, read_guest, &guests});
+    metrics_list_gauge(metrics, "kist_guest", "One.",
+                       (struct metric_list){count_guests, read_guest, &guests});
 #define HEAD "# HELP kist_guest One.\n# TYPE kist_guest gauge\n"
     cr_assert(eq(str, render(METRICS_PROMETHEUS), HEAD));
     guests = 3;
