@@ -537,7 +537,7 @@ const char *reply_advice_on(enum kist_status status)
         return "the disk is full; free space, writes then resume by "
                "themselves";
     case KIST_READ_ONLY:
-        return "the storage is being reopened; try again";
+        return "the storage cannot do it now; try again";
     case KIST_UNKNOWN:
         return "the storage failed half-way; read the value before trying "
                "again";

@@ -551,8 +551,10 @@ static const struct setting rows[] = {
      .unit = "replicas",
      .description =
          "Replicas that must have a write before it is acknowledged (`WAIT`); "
-         "if they are too slow the outcome is unknown. It makes losing a write "
-         "in a failover less likely, not impossible."},
+         "if they are too slow the outcome is unknown. Where too few are "
+         "there, "
+         "writes wait up to `redis-timeout` and are not applied. It makes "
+         "losing a write in a failover less likely, not impossible."},
 };
 
 static_assert(sizeof(rows) / sizeof(rows[0]) <= SETTINGS_MAX,

@@ -6,6 +6,10 @@
  *
  * A connection that ends leaves tasks unanswered. They are said again in the
  * same words, which does no harm: storage/redis_script.h.
+ *
+ * Where writes wait for replicas, none is said to a Redis that has too few: a
+ * master just promoted, mostly. They are held, and replicas are asked for with
+ * each round, until there are enough or the write is late and did not happen.
  */
 #include "storage/redis_line.h"
 
@@ -45,6 +49,7 @@ struct redis_line {
     /* Its thread only. */
     struct redis_task_list held;
     struct redis_link *link;     /* NULL: there is none. */
+    bool lacks_replicas;         /* Too few had all of link's last writes. */
     uint64_t connect_ns;         /* Not before. */
     char sha[REDIS_SCRIPTS][41]; /* The scripts' names at this Redis. */
     struct redis_command command;
@@ -163,6 +168,54 @@ static enum kist_status load_scripts(struct redis_line *line)
     return status;
 }
 
+/* How long Redis waits for replicas that cannot be behind. */
+#define LOOK_TIMEOUT_MS 1
+
+static bool wants_replicas(const struct redis_line *line)
+{
+    return redis_map_options(line->map)->replicas > 0;
+}
+
+static enum kist_status say_replicas(struct redis_line *line,
+                                     uint64_t timeout_ms)
+{
+    char replicas[24], timeout[24];
+    struct view words[] = {VIEW_LITERAL("WAIT"), {0}, {0}};
+
+    snprintf(replicas, sizeof(replicas), "%u",
+             redis_map_options(line->map)->replicas);
+    snprintf(timeout, sizeof(timeout), "%llu", (unsigned long long)timeout_ms);
+    words[1] = view_of(replicas);
+    words[2] = view_of(timeout);
+    return redis_link_say(line->link, words, 3);
+}
+
+/* Whether enough of them have all that was written on this link. */
+static enum kist_status learn_replicas(struct redis_line *line)
+{
+    struct redis_answer answer;
+    enum kist_status status = redis_link_hear(line->link, &answer);
+
+    if (status != KIST_OK)
+        return status;
+    line->lacks_replicas =
+        answer.kind != REDIS_ANSWER_NUMBER ||
+        answer.number < (int64_t)redis_map_options(line->map)->replicas;
+    redis_answer_free(&answer);
+    return KIST_OK;
+}
+
+static enum kist_status look_for_replicas(struct redis_line *line)
+{
+    enum kist_status status = KIST_OK;
+
+    if (wants_replicas(line))
+        status = say_replicas(line, LOOK_TIMEOUT_MS);
+    if (status == KIST_OK && wants_replicas(line))
+        status = learn_replicas(line);
+    return status;
+}
+
 /* Who is on the way to here by an ASK goes where it came from. */
 static void forget_asks(struct redis_line *line)
 {
@@ -186,7 +239,7 @@ static bool connected(struct redis_line *line)
     if (redis_link_open(&line->node->address,
                         &redis_map_options(line->map)->link, fault,
                         &line->link) == KIST_OK &&
-        load_scripts(line) == KIST_OK)
+        load_scripts(line) == KIST_OK && look_for_replicas(line) == KIST_OK)
         return true;
     forget_asks(line);
     drop_link(line);
@@ -194,15 +247,6 @@ static bool connected(struct redis_line *line)
 }
 
 /* Saying. */
-
-static enum kist_status say_words(struct redis_line *line, struct view first,
-                                  struct view second, struct view third)
-{
-    struct view words[] = {first, second, third};
-    size_t count = third.size > 0 ? 3 : second.size > 0 ? 2 : 1;
-
-    return redis_link_say(line->link, words, count);
-}
 
 /* By its name, or all of it to a Redis that does not know it (any more). */
 static void name_script(struct redis_line *line, struct redis_task *task)
@@ -220,18 +264,22 @@ static void name_script(struct redis_line *line, struct redis_task *task)
     task->quoted = false;
 }
 
+/* The line's command is the task's next one. False: there is no memory. */
+static bool make(struct redis_line *line, struct redis_task *task)
+{
+    task->say(task, &line->command);
+    name_script(line, task);
+    return !line->command.failed;
+}
+
 static enum kist_status say(struct redis_line *line, struct redis_task *task)
 {
-    struct redis_command *command = &line->command;
+    const struct redis_command *command = &line->command;
+    const struct view asking = VIEW_LITERAL("ASKING");
     enum kist_status status = KIST_OK;
 
-    task->say(task, command);
-    name_script(line, task);
-    if (command->failed)
-        return KIST_NO_MEMORY;
     if (task->asks)
-        status = say_words(line, VIEW_LITERAL("ASKING"), (struct view){0},
-                           (struct view){0});
+        status = redis_link_say(line->link, &asking, 1);
     if (status == KIST_OK)
         status = redis_link_say(line->link, command->arguments, command->count);
     for (size_t i = 0; i < command->count; i++)
@@ -317,7 +365,7 @@ static void heard(struct redis_line *line, struct redis_task *task,
     switch (task->hear(task, answer)) {
     case REDIS_HEARD_ALL:
         task->asks = false;
-        if (wrote && redis_map_options(line->map)->replicas > 0)
+        if (wrote && wants_replicas(line))
             redis_task_list_add(waiting, task);
         else
             task->done(task, KIST_OK);
@@ -378,34 +426,16 @@ static enum kist_status hear_asking(struct redis_line *line,
 static enum kist_status hear_replicas(struct redis_line *line,
                                       struct redis_task_list *waiting)
 {
-    const struct redis_map_options *options = redis_map_options(line->map);
-    struct redis_answer answer;
-    enum kist_status status = redis_link_hear(line->link, &answer);
-    bool enough;
+    enum kist_status status = learn_replicas(line);
 
     if (status != KIST_OK)
         return status;
-    enough = answer.kind == REDIS_ANSWER_NUMBER &&
-             answer.number >= (int64_t)options->replicas;
-    redis_answer_free(&answer);
     while (waiting->first != NULL) {
         struct redis_task *task = redis_task_list_take(waiting);
 
-        task->done(task, enough ? KIST_OK : KIST_UNKNOWN);
+        task->done(task, line->lacks_replicas ? KIST_UNKNOWN : KIST_OK);
     }
     return KIST_OK;
-}
-
-static enum kist_status say_replicas(struct redis_line *line)
-{
-    const struct redis_map_options *options = redis_map_options(line->map);
-    char replicas[24], timeout[24];
-
-    snprintf(replicas, sizeof(replicas), "%u", options->replicas);
-    snprintf(timeout, sizeof(timeout), "%llu",
-             (unsigned long long)options->replicas_timeout_ms);
-    return say_words(line, VIEW_LITERAL("WAIT"), view_of(replicas),
-                     view_of(timeout));
 }
 
 /* One round. */
@@ -433,22 +463,27 @@ static enum kist_status say_all(struct redis_line *line, struct round *round)
             redis_task_list_add(&round->held, task);
             continue;
         }
-        status = say(line, task);
-        if (line->command.failed) {
+        if (!make(line, task)) {
             task->done(task,
                        task->is_unanswered ? KIST_UNKNOWN : KIST_NO_MEMORY);
-            status = KIST_OK;
             continue;
         }
+        if (task->writes && line->lacks_replicas) {
+            put_off(line, task, &round->held);
+            round->asks_replicas = true;
+            continue;
+        }
+        status = say(line, task);
         redis_task_list_add(&round->said, task);
         writes = writes || task->writes;
         count++;
     }
-    if (status == KIST_OK && writes &&
-        redis_map_options(line->map)->replicas > 0) {
-        status = say_replicas(line);
-        round->asks_replicas = true;
-    }
+    round->asks_replicas =
+        round->asks_replicas || (writes && wants_replicas(line));
+    if (status == KIST_OK && round->asks_replicas)
+        status = say_replicas(
+            line, writes ? redis_map_options(line->map)->replicas_timeout_ms
+                         : LOOK_TIMEOUT_MS);
     counter_add(&line->stats->rounds, count > 0);
     return status;
 }

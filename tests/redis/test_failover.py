@@ -2,7 +2,8 @@
 
 The history says what is true: what was answered with not_applied is never
 read; what was read never goes back further than an asynchronous replica may
-be behind; with --redis-wait 1 and the node back, nothing acknowledged is lost.
+be behind; with --redis-wait 1 nothing acknowledged is lost, nothing is written
+while the new master has no replica, and writes are back soon after it has one.
 The keys of the other masters do not notice.
 """
 
@@ -22,6 +23,7 @@ BEFORE_S, AFTER_S = 2, 8
 BEHIND_S = 2.0  # A replica that is further behind was not alive.
 SLOW_S = 2.0    # For keys that are not concerned, on a busy machine.
 AWAY_S = 5.0
+LATER_S = 2.0  # Writes that wait for a replica, once there is one.
 
 
 class Key:
@@ -29,18 +31,27 @@ class Key:
 
     def __init__(self, name):
         self.name = name
+        self.path = name.replace("{", "%7B").replace("}", "%7D")
         self.acked = []    # (time, number)
         self.maybe = set()
         self.never = set()
         self.last_ok = None
-        self.gap = 0.0     # Longest without a success.
+        self.gap = 0.0     # Longest without a success,
+        self.gap_end = 0.0
+        self.last_read = None
+        self.read_gap = 0.0  # and without a read.
         self.slowest = 0.0
         self.faults = []
 
     def succeeded(self, now):
-        if self.last_ok is not None:
-            self.gap = max(self.gap, now - self.last_ok)
+        if self.last_ok is not None and now - self.last_ok > self.gap:
+            self.gap, self.gap_end = now - self.last_ok, now
         self.last_ok = now
+
+    def was_read(self, now):
+        if self.last_read is not None:
+            self.read_gap = max(self.read_gap, now - self.last_read)
+        self.last_read = now
 
     def check_read(self, number, killed_at):
         newest = self.acked[-1][1] if self.acked else 0
@@ -64,12 +75,15 @@ class Load:
         self.kistds = kistds
         self.stopping = False
         self.killed_at = None
-        self.keys = [[Key(f"t{t}-{k}") for k in range(KEYS)]
+        # All of a thread lie on one master: none waits for another one's.
+        self.keys = [[Key(f"{{t{t}}}-{k}") for k in range(KEYS)]
                      for t in range(THREADS)]
-        self.counted, self.maybe_counted = [0] * THREADS, [0] * THREADS
+        self.counted, self.maybe_counted = [0, 0], [0, 0]
         self.errors = []
-        self.threads = [threading.Thread(target=self.run, args=(t,))
-                        for t in range(THREADS)]
+        self.threads = [threading.Thread(target=self.guard, args=what)
+                        for what in [(self.count, 0), (self.count, 1)] +
+                        [(run, t) for t in range(THREADS)
+                         for run in (self.run, self.watch)]]
 
     def timed(self, key, client, *what):
         began = time.monotonic()
@@ -78,7 +92,7 @@ class Load:
         return answer
 
     def write(self, key, client, number):
-        status, _, body = self.timed(key, client, "PUT", "/kv/" + key.name,
+        status, _, body = self.timed(key, client, "PUT", "/kv/" + key.path,
                                      str(number))
         if status in (200, 201, 204):
             key.acked.append((time.monotonic(), number))
@@ -92,7 +106,7 @@ class Load:
             key.never.add(number)
 
     def read(self, key, client):
-        status, _, body = self.timed(key, client, "GET", "/kv/" + key.name)
+        status, _, body = self.timed(key, client, "GET", "/kv/" + key.path)
         if status == 200:
             key.check_read(int(body), self.killed_at)
         elif status == 404:
@@ -100,40 +114,44 @@ class Load:
         else:
             assert status == 503, (status, body)
 
-    def count(self, t, client):
-        status, _, body = client.ask("POST", "/kv/hits?op=incr")
-        if status == 200:
-            self.counted[t] += 1
-        elif json.loads(body)["outcome"] == "unknown":
-            self.maybe_counted[t] += 1
+    def count(self, i):
+        client = self.kistds[i].client()
+        while not self.stopping:
+            status, _, body = client.ask("POST", "/kv/hits?op=incr")
+            if status == 200:
+                self.counted[i] += 1
+            elif json.loads(body)["outcome"] == "unknown":
+                self.maybe_counted[i] += 1
 
     def run(self, t):
         client = self.kistds[t % len(self.kistds)].client()
         number = 0
+        while not self.stopping:
+            number += 1
+            key = self.keys[t][number % KEYS]
+            self.write(key, client, number)
+            self.read(key, client)
+
+    def watch(self, t):
+        """Reads that wait for no write."""
+        client, key = self.kistds[t % len(self.kistds)].client(), \
+            self.keys[t][0]
+        while not self.stopping:
+            if client.ask("GET", "/kv/" + key.path)[0] in (200, 404):
+                key.was_read(time.monotonic())
+            time.sleep(0.02)
+
+    def guard(self, run, which):
         try:
-            while not self.stopping:
-                number += 1
-                key = self.keys[t][number % KEYS]
-                self.write(key, client, number)
-                self.read(key, client)
-                if number % 5 == 0:
-                    self.count(t, client)
+            run(which)
         except Exception as error:  # Told by the test, not by the thread.
-            self.errors.append(f"thread {t}: {error!r}")
-
-
-def owner_of(cluster, kistd_key):
-    """The master that has a key, found by its name in Redis."""
-    for node in cluster.masters():
-        names = node.ask("KEYS", "*}:" + kistd_key)
-        if names:
-            return node
-    return None
+            self.errors.append(f"{run.__name__} {which}: {error!r}")
 
 
 def main():
     with servers.scratch() as directory:
-        cluster = servers.Cluster(directory)
+        cluster = servers.Cluster(directory,
+                                  "--cluster-require-full-coverage", "no")
         flags = ["--redis-wait", "1"] if WAITS else []
         kistds = [servers.Kistd(PROGRAM, f"{directory}/kistd-{i}",
                                 cluster.addresses(), *flags)
@@ -150,10 +168,15 @@ def main():
         concerned = {name.partition("}:")[2] for name in lost}
         load.killed_at = time.monotonic()
         victim.kill()
+        replica_at = load.killed_at
         if WAITS:  # It comes back as a replica, so that there is one again.
             servers.wait_for("the failover", lambda: len(
                 cluster.masters()) == 3)
             victim.start()
+            servers.wait_for("the replica", lambda: [
+                "state=online" in node.ask("INFO", "replication")
+                for node in cluster.masters()] == [True] * 3)
+            replica_at = time.monotonic()
         time.sleep(AFTER_S)
         load.stopping = True
         for thread in load.threads:
@@ -164,7 +187,7 @@ def main():
         ended = time.monotonic()
         client = kistds[0].client()
         for key in keys:
-            status, _, body = client.ask("GET", "/kv/" + key.name)
+            status, _, body = client.ask("GET", "/kv/" + key.path)
             key.check_read(int(body) if status == 200 else 0, load.killed_at)
         hits = int(client.ask("GET", "/kv/hits")[2])
         counted = sum(load.counted)
@@ -175,8 +198,14 @@ def main():
         for key in keys:
             away = max(key.gap, ended - (key.last_ok or load.killed_at))
             is_lost = key.name in concerned
-            if is_lost and not WAITS and away > AWAY_S:
-                faults.append(f"{key.name} was away for {away:.1f} s")
+            if is_lost and max(key.read_gap, 0 if WAITS else away) > AWAY_S:
+                faults.append(f"{key.name} was away for {away:.1f} s, to "
+                              f"reads for {key.read_gap:.1f}")
+            if is_lost and WAITS and (away > key.gap or
+                                      key.gap_end > replica_at + LATER_S):
+                faults.append(f"{key.name} took no write for {away:.1f} s, "
+                              f"until {key.gap_end - replica_at:.1f} after "
+                              "there was a replica")
             if not is_lost and key.slowest > SLOW_S:
                 faults.append(f"{key.name} took {key.slowest:.1f} s, on "
                               "another master")
@@ -186,7 +215,9 @@ def main():
               f"{sum(len(key.maybe) for key in keys)} unknown, "
               f"{sum(len(key.never) for key in keys)} not applied; hits "
               f"{hits} of {counted}; {len(gaps)} of {len(keys)} keys away for "
-              f"{max(gaps, default=0):.1f} s, the others at most "
+              f"{max(gaps, default=0):.1f} s (a replica after "
+              f"{replica_at - load.killed_at:.1f}), to reads for "
+              f"{max(key.read_gap for key in keys):.1f}, the others at most "
               f"{max(k.slowest for k in keys if k.name not in concerned):.2f}")
         assert writes > 500, "there was no load to speak of"
         assert gaps, "no key was concerned"

@@ -274,12 +274,12 @@ class ComesAndGoes(Shared):
         kistd.await_ready()
         self.expect(client, 201, "PUT", "/kv/a", "1")
 
-    def test_a_replica_that_is_missing_leaves_the_outcome_unknown(self):
-        client = self.kistd("--redis-wait", "1").client()
-        _, headers, body = self.expect(client, 504, "PUT", "/kv/a", "1")
-        self.assertEqual(json.loads(body)["outcome"], "unknown")
-        _, read, _ = self.expect(client, 200, "GET", "/kv/a")
-        self.assertEqual(read["Kist-Version"], headers["Kist-Version"])
+    def test_without_a_replica_that_is_to_have_it_nothing_is_written(self):
+        client = self.kistd("--redis-wait", "1", "--redis-timeout",
+                            "300ms").client()
+        answer = self.expect(client, 503, "PUT", "/kv/a", "1")
+        self.assertEqual(self.outcome(answer), "not_applied")
+        self.expect(client, 404, "GET", "/kv/a")
 
 
 class IsWhatItIs(Shared):
