@@ -1,5 +1,6 @@
 #include "storage/restore.h"
 
+#include "base/clock.h"
 #include "storage/large_entry.h"
 #include "storage/large_internal.h"
 #include "storage/small_file.h"
@@ -17,6 +18,8 @@
 
 /* Records are handed to the engine in batches of so much. */
 #define BATCH_BYTES (4u << 20)
+
+enum { PATIENCE_S = 60, PAUSE_MS = 10 };
 
 #define FORMAT_NAME "FORMAT"
 #define LOCK_NAME   "kist.lock"
@@ -184,8 +187,13 @@ static enum kist_status open_directory(struct restore *restore)
                          restore->path);
         return KIST_BUSY;
     }
-    if (restore->made && small_file_sync_parent(restore->directory) != KIST_OK)
-        return refuse_errno(restore, "sync the parent of");
+    if (restore->made &&
+        small_file_sync_parent(restore->directory) != KIST_OK) {
+        enum kist_status status = refuse_errno(restore, "sync the parent of");
+
+        rmdir(restore->path);
+        return status;
+    }
     return take_empty(restore);
 }
 
@@ -243,15 +251,30 @@ static void take_back(struct restore *restore)
 
 /* The store. */
 
+/* An engine that compacts may refuse for longer than any client would wait. */
+static enum kist_status apply_patiently(struct restore *restore,
+                                        enum engine_sync sync)
+{
+    uint64_t end_ns = clock_mono_ns() + PATIENCE_S * UINT64_C(1000000000);
+    enum kist_status status;
+
+    while ((status = store_apply(restore->store, &restore->batch,
+                                 store_opening(restore->store), sync)) ==
+               KIST_BUSY &&
+           clock_mono_ns() < end_ns)
+        clock_pause_ms(PAUSE_MS);
+    return status;
+}
+
 static enum kist_status write_batch(struct restore *restore,
                                     enum engine_sync sync)
 {
-    enum kist_status status = store_apply(restore->store, &restore->batch,
-                                          store_opening(restore->store), sync);
+    enum kist_status status = apply_patiently(restore, sync);
 
     engine_batch_clear(&restore->batch);
     if (status == KIST_UNKNOWN || status == KIST_READ_ONLY)
-        status = KIST_DISK_FULL; /* Any other error ends the process. */
+        status = store_state(restore->store) == STORE_READ_ONLY ? KIST_DISK_FULL
+                                                                : KIST_IO;
     return status;
 }
 
@@ -336,14 +359,6 @@ static enum kist_status take_value(void *ctx, struct view bytes, bool is_last)
     return status;
 }
 
-static void store_failed(void *ctx, const char *why)
-{
-    struct restore *restore = ctx;
-
-    engine_fault_set(restore->fault, "writing to %s failed: %s", restore->path,
-                     why);
-}
-
 static enum kist_status fill(struct restore *restore, int descriptor,
                              struct backup_summary *out_summary)
 {
@@ -367,7 +382,7 @@ static enum kist_status build(struct restore *restore, int descriptor,
                               struct backup_summary *out_summary)
 {
     struct store_options inside = *options;
-    struct store_hooks hooks = {.ctx = restore, .failed = store_failed};
+    struct store_hooks hooks = {0};
     enum kist_status status;
 
     inside.path = restore->building;
@@ -382,6 +397,26 @@ static enum kist_status build(struct restore *restore, int descriptor,
     restore->file = NULL;
     store_close(restore->store);
     return status;
+}
+
+/* Where only a status came up from below. */
+static void explain(struct restore *restore, enum kist_status status)
+{
+    if (restore->fault->text[0] != '\0')
+        return;
+    if (status == KIST_DISK_FULL)
+        engine_fault_set(restore->fault, "there is no room on the disk of %s",
+                         restore->path);
+    else if (status == KIST_IO)
+        engine_fault_set(restore->fault,
+                         "the disk of %s failed: a file could not be written "
+                         "or synced; the system's log may say why",
+                         restore->path);
+    else if (status == KIST_BUSY)
+        engine_fault_set(restore->fault,
+                         "the disk of %s is too slow: the engine has taken no "
+                         "write for %d seconds",
+                         restore->path, PATIENCE_S);
 }
 
 enum kist_status restore_run(int descriptor,
@@ -405,9 +440,8 @@ enum kist_status restore_run(int descriptor,
         if (status != KIST_OK)
             take_back(&restore);
     }
-    if (status == KIST_DISK_FULL && out_fault->text[0] == '\0')
-        engine_fault_set(out_fault, "there is no room on the disk of %s",
-                         restore.path);
+    if (status != KIST_OK)
+        explain(&restore, status);
     if (restore.directory >= 0)
         close(restore.directory);
     engine_batch_free(&restore.batch);

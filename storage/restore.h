@@ -25,10 +25,11 @@
  * descriptor: the backup. options: of the store that is to be; its path is the
  * data directory, which is empty, or is made if only its last part is missing.
  *
- * KIST_INVALID: it is not empty. KIST_BUSY: somebody else restores there.
- * KIST_DISK_FULL; failures of backup_read() and of store_open(). *out_fault
- * says what, and where. After any failure nothing is left in the directory
- * that was not there before.
+ * KIST_INVALID: it is not empty. KIST_BUSY: somebody else restores there, or
+ * the engine has not taken a write for a minute. KIST_DISK_FULL, KIST_IO;
+ * failures of backup_read() and of store_open(). *out_fault says what, and
+ * where, unless it is KIST_NO_MEMORY. After any failure nothing is left in the
+ * directory that was not there before.
  */
 KIST_CHECKED enum kist_status restore_run(int descriptor,
                                           const struct store_options *options,

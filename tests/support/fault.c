@@ -150,6 +150,15 @@ int close(int file)
     return real(file);
 }
 
+ssize_t read(int file, void *bytes, size_t size)
+{
+    ssize_t (*real)(int, void *, size_t) =
+        (ssize_t(*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
+
+    return is_file_watched(file) && fails(FAULT_READ) ? -1
+                                                      : real(file, bytes, size);
+}
+
 ssize_t write(int file, const void *bytes, size_t size)
 {
     ssize_t (*real)(int, const void *, size_t) =

@@ -1,11 +1,12 @@
 /*
  * fault - system calls and allocations that fail on demand.
  *
- * An executable that links fault.c gets the C library's open, write, fsync,
- * fdatasync, rename and unlink in versions of our own, and shared libraries in
- * it, LevelDB above all, get them as well. Calls on files under the watched
- * directory are counted, and the n-th fails. Allocations are those of our own
- * code, if the executable is linked with --wrap=malloc,calloc,realloc.
+ * An executable that links fault.c gets the C library's open, read, write,
+ * fsync, fdatasync, rename and unlink in versions of our own, and shared
+ * libraries in it, LevelDB above all, get them as well. Calls on files under
+ * the watched directory are counted, and the n-th fails. Allocations are those
+ * of our own code, if the executable is linked with
+ * --wrap=malloc,calloc,realloc.
  *
  * A write that fails has first written half of its bytes, as on a full disk.
  *
@@ -19,6 +20,7 @@
 enum fault_call {
     FAULT_NONE,
     FAULT_OPEN, /* For writing, or of a new file. */
+    FAULT_READ, /* Not pread. */
     FAULT_WRITE,
     FAULT_SYNC, /* fsync and fdatasync. */
     FAULT_RENAME,
