@@ -14,6 +14,7 @@ ended, or the demo found an acknowledged write missing.
 
 import argparse
 import ctypes
+import http.client
 import json
 import os
 import secrets
@@ -23,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -35,6 +35,7 @@ FOURTH = "d"
 LIBC = ctypes.CDLL(None)  # Loaded before there are threads.
 PR_SET_PDEATHSIG = 1
 PATIENCE_S = 60
+MOVE_S = 240  # Thousands of partitions, one after the other.
 STOP_S = 15  # More than --shutdown-grace.
 BAR = 20     # Characters of a progress bar.
 
@@ -45,6 +46,16 @@ class Failed(Exception):
 
 def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def until(what, condition, pause=lambda: time.sleep(0.05), seconds=PATIENCE_S):
+    """The first true value of condition()."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise Failed(f"not within {seconds} s: {what}")
+        pause()
+    return value
 
 
 class Program:
@@ -75,7 +86,7 @@ class Program:
         try:
             with urllib.request.urlopen(self.url + path, timeout=2) as answer:
                 return answer.read()
-        except (urllib.error.URLError, OSError):
+        except (http.client.HTTPException, OSError):
             return None
 
     def asked_to(self, path, content=None):
@@ -85,7 +96,7 @@ class Program:
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return json.load(answer)
-        except (urllib.error.URLError, OSError):
+        except (http.client.HTTPException, OSError):
             return None
 
     def last_words(self):
@@ -121,9 +132,20 @@ class Node(Program):
 
     def is_ready(self):
         """It takes requests, and has heard that all others do."""
-        page = self.answers("/cluster") if self.answers("/readyz") else None
+        page = self.cluster() if self.answers("/readyz") else None
         return page is not None and all(
-            member["clock"]["good"] for member in json.loads(page)["members"])
+            member["clock"]["good"] for member in page["members"])
+
+    def cluster(self):
+        """The cluster as it sees it; None: it does not answer."""
+        page = self.answers("/cluster")
+        return page and json.loads(page)
+
+    def place(self, name):
+        """Of a member, as it sees it; None: it knows none."""
+        page = self.cluster() or {"members": []}
+        return next((member.get("place") for member in page["members"]
+                     if member["name"] == name), None)
 
 
 class Proxy(Program):
@@ -185,15 +207,12 @@ class Cluster:
         return node
 
     def wait_until_ready(self):
-        end = time.monotonic() + PATIENCE_S
         for program in self.programs:
-            while not program.is_ready():
+            def is_ready(program=program):
                 if not program.runs():
                     raise Failed(program.last_words())
-                if time.monotonic() > end:
-                    raise Failed(f"{program.name} is not ready after "
-                                 f"{PATIENCE_S} s: {program.log}")
-                time.sleep(0.05)
+                return program.is_ready()
+            until(f"{program.name} is ready: {program.log}", is_ready)
 
     def look_after(self, back_after):
         """Start nodes again that ended; raises if something else has."""
@@ -255,6 +274,17 @@ Ctrl-C ends all of it.
 """, flush=True)
 
 
+def missing_at(node, values):
+    """How many it lacks for good: two others can have acknowledged a write
+    before its copy is there."""
+    address = node.url.removeprefix("http://")
+    end = time.monotonic() + PATIENCE_S
+    while (missing := load.missing_at(address, values)) > 0:
+        if time.monotonic() > end:
+            break
+    return missing
+
+
 class Demo:
     """A node is killed under load, and gets what it has missed; then another
     one joins."""
@@ -290,24 +320,18 @@ class Demo:
             self.show_second("all are there")
         first = len(self.load.acknowledged)
         victim.child.kill()
+        victim.child.wait()
         for _ in range(self.seconds):
             self.show_second(f"{victim.name} is killed")
+        until("there are writes to miss",
+              lambda: len(self.load.acknowledged) > first,
+              lambda: self.show_second(f"{victim.name} is killed"))
         missed = self.load.acknowledged[first:]
         victim.start()
-        end = time.monotonic() + PATIENCE_S
-        while not victim.is_ready() or self.hints() > 0:
-            if time.monotonic() > end:
-                raise Failed("the hints do not drain")
-            self.show_second(f"{victim.name} is back")
-        return self.judge(victim, missed)
-
-    def judge(self, victim, missed):
-        address = victim.url.removeprefix("http://")
-        # A write that was under way when the node came back is hinted late.
-        end = time.monotonic() + PATIENCE_S
-        while (missing := load.missing_at(address, missed)) > 0:
-            if time.monotonic() > end:
-                break
+        until("the hints drain",
+              lambda: victim.is_ready() and self.hints() == 0,
+              lambda: self.show_second(f"{victim.name} is back"))
+        missing = missing_at(victim, missed)
         print(f"\n{len(missed)} writes were acknowledged while {victim.name} "
               f"was away; it lacks {missing} of them now.\n", flush=True)
         return missing == 0 and len(missed) > 0
@@ -315,43 +339,37 @@ class Demo:
     def take_one_in(self):
         node = self.cluster.add_node()
         first = self.cluster.nodes[0]
-        end = time.monotonic() + PATIENCE_S
-        plan = None
-        while plan is None:
-            plan = first.asked_to("/cluster/plan", {
-                "join": f"{node.name}={node.peer_address}"})
-            if time.monotonic() > end:
-                raise Failed(f"{node.name} is not taken in")
-            time.sleep(0.1)
+        change = {"join": f"{node.name}={node.peer_address}"}
+        plan = until(f"{node.name} is there to be taken in",
+                     lambda: first.asked_to("/cluster/plan", change))
         print(f"{node.name} is started; to take it in would move about "
               f"{plan['keys']} records to it. It is taken in:\n", flush=True)
-        if first.asked_to(f"/cluster/plan/commit?plan={plan['plan']}") is None:
-            raise Failed(f"{node.name} is not taken in")
-        while not self.has_moved():
-            if time.monotonic() > end:
-                raise Failed(f"{node.name} does not get its data")
-            self.show_second(f"{node.name} joins", self.progress(plan))
+        # The answer may be late: what counts is that the cluster knows of it.
+        until(f"{node.name} is taken in", lambda: first.asked_to(
+            f"/cluster/plan/commit?plan={plan['plan']}") or
+            first.place(node.name))
+        until(f"{node.name} gets its data", self.has_moved,
+              lambda: self.show_second(f"{node.name} joins",
+                                       self.progress(plan)), MOVE_S)
         return self.judge_all(node)
 
-    def transfers(self):
-        page = self.cluster.nodes[0].answers("/cluster/transfers")
-        return json.loads(page) if page else {"pending": True, "members": []}
-
     def has_moved(self):
-        return not self.transfers()["pending"] and \
-            self.cluster.nodes[-1].is_ready()
+        """All know that: they hear of it one after the other."""
+        return all(node.is_ready() and
+                   node.place(self.cluster.nodes[-1].name) == "steady"
+                   for node in self.cluster.nodes)
 
     def progress(self, plan):
+        page = self.cluster.nodes[0].answers("/cluster/transfers")
         records = sum(member.get("records", 0)
-                      for member in self.transfers()["members"])
+                      for member in json.loads(page)["members"]) if page else 0
         bar = "#" * min(BAR, BAR * records // max(plan["keys"], 1))
         return f"[{bar:.<{BAR}}] {records:7} records moved"
 
     def judge_all(self, node):
         self.load.end()
-        address = node.url.removeprefix("http://")
-        missing = load.missing_at(address, self.load.acknowledged)
-        members = json.loads(node.answers("/cluster"))["members"]
+        missing = missing_at(node, self.load.acknowledged)
+        members = until(f"{node.name} answers", node.cluster)["members"]
         shares = ", ".join(f"{member['name']} {member['partitions']}"
                            for member in members)
         print(f"\nParts that each node has a copy of now: {shares}.\n"

@@ -75,10 +75,10 @@ class Process:
         assert self.child.poll() is None, f"it ended:\n{self.output()}"
 
     def stop(self, with_signal=signal.SIGTERM):
-        """Its exit status, within 15 s."""
+        """Its exit status."""
         self.child.send_signal(with_signal)
         try:
-            return self.child.wait(15)
+            return self.child.wait(PATIENCE_S)
         finally:
             self.child.kill()
 

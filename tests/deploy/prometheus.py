@@ -10,7 +10,7 @@ from node import Process, free_port, get, until
 class Prometheus:
     """It dies with the test; its files are in the caller's directory."""
 
-    def __init__(self, directory, rules, targets):
+    def __init__(self, directory, rules, targets, address=None):
         config = os.path.join(directory, "prometheus.yml")
         with open(config, "w", encoding="utf-8") as file:
             json.dump({
@@ -22,12 +22,12 @@ class Prometheus:
                     "job_name": "kistd",
                     "static_configs": [{"targets": targets}]}],
             }, file)  # JSON is YAML.
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}/api/v1"
+        address = address or f"127.0.0.1:{free_port()}"
+        self.url = f"http://{address}/api/v1"
         self.process = Process(
             ["prometheus", f"--config.file={config}",
              f"--storage.tsdb.path={directory}/tsdb",
-             f"--web.listen-address=127.0.0.1:{port}"],
+             f"--web.listen-address={address}"],
             os.path.join(directory, "prometheus.log"))
 
     def __exit__(self, *_):
