@@ -558,21 +558,9 @@ static bool read_mode(struct request *request, enum import_mode *out_mode)
     return false;
 }
 
-/* There each write gets its version where it is decided. */
-static bool mode_fits(const struct import *import, struct request *request)
-{
-    if (request->api->redis == NULL || import->mode == IMPORT_OVERWRITE)
-        return true;
-    reply_problem(request, PROBLEM_UNPROCESSABLE,
-                  "Redis does not take versions from elsewhere: send "
-                  "mode=overwrite, which writes all of it anew.");
-    return false;
-}
-
 static bool read_parameters(struct import *import, struct request *request)
 {
-    return read_mode(request, &import->mode) && mode_fits(import, request) &&
-           preconditions_hold(request) &&
+    return read_mode(request, &import->mode) && preconditions_hold(request) &&
            preconditions_sync(request, &import->sync) &&
            (request->api->cluster == NULL ||
             batch_quorum_prepare(&import->quorum, request, import->sync,

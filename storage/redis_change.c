@@ -123,7 +123,7 @@ static enum redis_heard hear_reading(struct redis_change *change,
 
 static void add_step(struct redis_command *command, struct redis_entry *entry)
 {
-    static const char verbs[] = "pqdkt";
+    static const char verbs[] = "pqdktmf";
     const char *verb = strchr(verbs, (int)entry->verb);
 
     redis_command_add(
@@ -210,8 +210,8 @@ static bool may_replace(const struct redis_change *change)
 
     return change->step == REDIS_CHANGE_WRITING && !change->is_part &&
            change->attempts == 0 && !change->task.is_unanswered &&
-           write != NULL && !write->next.tombstone &&
-           write->next.expiry_ms == 0 &&
+           write != NULL && write->kind == WRITE_CLIENT &&
+           !write->next.tombstone && write->next.expiry_ms == 0 &&
            write->condition.kind == CONDITION_NONE &&
            atomic_load_explicit(change->by->habit, memory_order_relaxed) >= 0;
 }

@@ -227,12 +227,29 @@ void redis_decide(struct redis_change *change, size_t first, size_t count)
             conclude(change, &change->entries[i]);
 }
 
+/* It is kept as it is; a time that is not believed sets no clock. */
+static enum kist_status apply(const struct redis_changes *by,
+                              struct redis_entry *entry)
+{
+    const struct record *next = &entry->write->next;
+    struct condition none = {.kind = CONDITION_NONE};
+    bool follows = hlc_observe(by->clock, next->version, clock_wall_ms());
+
+    (void)follows;
+    entry->is_changed = true;
+    put_condition(entry, &none);
+    return enter(entry, next,
+                 next->tombstone ? REDIS_VERB_FORGET : REDIS_VERB_APPLY);
+}
+
 enum kist_status redis_decide_plainly(const struct redis_changes *by,
                                       struct redis_entry *entry)
 {
     struct record next = entry->write->next;
     uint64_t now_ms = clock_wall_ms();
 
+    if (entry->write->kind == WRITE_APPLY)
+        return apply(by, entry);
     next.version = stamp(by, entry, now_ms);
     next.created_ms = now_ms;
     entry->is_changed = true;

@@ -45,6 +45,17 @@ static struct version version_in(struct view bytes)
     return (struct version){read_u64(bytes.data), read_u64(bytes.data + 8)};
 }
 
+/* Nothing is there that a deletion could be newer than: none. */
+static void hear_kept(struct redis_entry *entry, struct version there)
+{
+    if (entry->write == NULL)
+        return;
+    entry->write->unchanged = true;
+    entry->write->expiry_ms = 0;
+    if (!version_is_none(there))
+        entry->write->version = there;
+}
+
 /*
  * It did not happen now. If it was said before it may have happened then, and
  * been replaced: nobody knows.
@@ -109,6 +120,10 @@ static void hear_outcome(struct redis_change *change, struct redis_entry *entry,
     case REDIS_OUTCOME_DELETED:
     case REDIS_OUTCOME_CHECKED:
         redis_outcome_settle(entry, KIST_OK, false);
+        break;
+    case REDIS_OUTCOME_KEPT:
+        redis_outcome_settle(entry, KIST_OK, false);
+        hear_kept(entry, version_in(rest));
         break;
     case REDIS_OUTCOME_AGAIN:
         redis_outcome_settle(

@@ -2,9 +2,9 @@
 
 /*
  * Times are compared as two 32-bit halves: Lua's numbers have 53 bits, and its
- * order of texts is that of the server's locale. What comes again writes the
- * floor as it is: WAIT counts replicas from the last thing its own connection
- * wrote, and that may be another connection than the first time.
+ * order of texts is that of the server's locale. What comes again, or stays,
+ * writes the floor as it is: WAIT counts replicas from the last thing its own
+ * connection wrote, and another connection may have written the record.
  */
 static const char change[] =
     "local index, floor_key = KEYS[1], KEYS[2]\n"
@@ -17,6 +17,10 @@ static const char change[] =
     "  local ah, al = struct.unpack('>I4I4', a)\n"
     "  local bh, bl = struct.unpack('>I4I4', b)\n"
     "  return ah > bh or (ah == bh and al > bl)\n"
+    "end\n"
+    "\n"
+    "local function newer(a, b)\n"
+    "  return above(a, b) or (not above(b, a) and above(a:sub(9), b:sub(9)))\n"
     "end\n"
     "\n"
     "local function floor()\n"
@@ -41,12 +45,20 @@ static const char change[] =
     "  return not listed\n"
     "end\n"
     "\n"
+    "local function merge(verb, version, now)\n"
+    "  if now == '' then return verb == 'm' and 'n' or 'u' end\n"
+    "  if not newer(version, now) then return 'u' .. now end\n"
+    "  return verb == 'm' and 'o' or 'd'\n"
+    "end\n"
+    "\n"
     "local function judge(key, at, head)\n"
     "  local now, verb, version = head:sub(13), ARGV[at + 1], ARGV[at + 2]\n"
     "  if resent and now == version then return 'a' .. head:sub(1, 8) end\n"
     "  if resent and now == '' and verb == 'd' and floor() == version then\n"
     "    return 'a'\n"
     "  end\n"
+    "  if verb == 'm' or verb == 'f' then return merge(verb, version, now) "
+    "end\n"
     "  if not holds(ARGV[at], now) then return 'c' .. now end\n"
     "  if verb == 'k' or verb == 't' then return 'k' end\n"
     "  if now == '' and verb == 'd' then return 'm' end\n"
@@ -64,7 +76,7 @@ static const char change[] =
     "    raise(version)\n"
     "  elseif outcome == 'n' or outcome == 'o' then\n"
     "    local created, expiry = head:sub(1, 8), ARGV[at + 4]\n"
-    "    if outcome == 'n' or verb == 'q' then created = ARGV[at + 3] end\n"
+    "    if outcome == 'n' or verb ~= 'p' then created = ARGV[at + 3] end\n"
     "    if expiry == '0' then\n"
     "      redis.call('SET', key, created .. ARGV[at + 5])\n"
     "    else\n"
@@ -74,7 +86,8 @@ static const char change[] =
     "    if outcome == 'n' then\n"
     "      redis.call('ZADD', index, 0, key:sub(name_at))\n"
     "    end\n"
-    "  elseif outcome:sub(1, 1) == 'a' then\n"
+    "  elseif outcome:sub(1, 1) == 'a' or outcome:sub(1, 1) == 'u' then\n"
+    "    if verb == 'f' then raise(version) end\n"
     "    known, raised = floor(), true\n"
     "  elseif verb == 't' and head == '' then\n"
     "    redis.call('ZREM', index, key:sub(name_at))\n"

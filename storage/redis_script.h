@@ -15,6 +15,10 @@
  * once more, as its first answer was lost, is recognised by its version, which
  * no other write has, and changes nothing.
  *
+ * A record that was stamped elsewhere (WRITE_APPLY) is kept if it is newer than
+ * what is there, or nothing is: what deleted it has left no trace of its own,
+ * and the floor is that of many keys. A deletion from elsewhere raises it.
+ *
  * Of the script that does everything:
  *
  *   KEYS  index, floor, a key for each step
@@ -29,7 +33,7 @@
  *
  * The answer is a list, a text for each step: one of enum redis_outcome, then
  * as noted there. With all or none and an outcome that is none of the first
- * five, nothing was changed. tests/redis has an account of every outcome.
+ * six, nothing was changed. tests/redis has an account of every outcome.
  *
  * Most writes are a put over a record, without a condition or an expiry. For
  * those there is a short script, which costs Redis half as much: KEYS has the
@@ -47,8 +51,10 @@ enum redis_verb {
     REDIS_VERB_PUT = 'p',
     REDIS_VERB_PUT_ANEW = 'q', /* Created now, whatever was there. */
     REDIS_VERB_DELETE = 'd',
-    REDIS_VERB_CHECK = 'k', /* The condition holds, nothing else. */
-    REDIS_VERB_TIDY = 't',  /* Out of the index, if it has expired. */
+    REDIS_VERB_CHECK = 'k',  /* The condition holds, nothing else. */
+    REDIS_VERB_TIDY = 't',   /* Out of the index, if it has expired. */
+    REDIS_VERB_APPLY = 'm',  /* A record from elsewhere. */
+    REDIS_VERB_FORGET = 'f', /* A deletion from elsewhere. */
 };
 
 enum redis_outcome {
@@ -57,6 +63,7 @@ enum redis_outcome {
     REDIS_OUTCOME_DELETED = 'd',
     REDIS_OUTCOME_AGAIN = 'a', /* Done before; created (8), or nothing. */
     REDIS_OUTCOME_CHECKED = 'k',
+    REDIS_OUTCOME_KEPT = 'u',     /* What is there stays: its version (16). */
     REDIS_OUTCOME_CONFLICT = 'c', /* The current version (16), or nothing. */
     REDIS_OUTCOME_MISSING = 'm',  /* Nothing to delete. */
     REDIS_OUTCOME_STALE = 's',    /* The time (8) that is to be surpassed. */

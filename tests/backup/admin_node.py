@@ -83,6 +83,14 @@ def run(kistd, *arguments, stdin=None):
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
+def has_engine(kistd, scratch, name):
+    try:
+        with AdminNode(kistd, f"{scratch}/try-{name}", engine=name) as node:
+            return node.stop() == 0
+    except AssertionError:
+        return False
+
+
 def restore(kistd, backup, data):
     status, text = run(kistd, "--restore", backup, "--data", data)
     assert status == 0, text

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from admin_node import AdminNode, ask
+from admin_node import AdminNode, ask, has_engine
 from node import until
 
 LARGE = 400_000  # Above --inline-bytes, and three pieces.
@@ -101,14 +101,6 @@ def test_there_and_back(kistd, scratch):
                 "kist_large_files")
             for node in (one, two, three):
                 assert node.stop() == 0
-
-
-def has_engine(kistd, scratch, name):
-    try:
-        with AdminNode(kistd, f"{scratch}/try-{name}", engine=name) as node:
-            return node.stop() == 0
-    except AssertionError:
-        return False
 
 
 def record(key, version=VERSION, **members):

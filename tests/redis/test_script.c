@@ -43,7 +43,7 @@ struct step {
     char verb;
     uint64_t version;
     char condition;     /* enum condition_kind */
-    uint64_t listed;    /* Its version; 0: none. */
+    uint64_t listed;    /* Its version; 0: none. Of 'm': an incarnation. */
     const char *expiry; /* NULL: none. */
     bool resent;
 };
@@ -72,18 +72,21 @@ static void put_version(char *out, uint64_t version)
 static size_t add_step(const struct step *step, size_t i, struct view *words,
                        size_t n)
 {
-    static const char verbs[] = "pqdkt";
+    static const char verbs[] = "pqdktmf";
     size_t condition = 1 + (step->listed != 0 ? 16 : 0);
 
     told.conditions[i][0] = step->condition;
     put_version(told.conditions[i] + 1, step->listed);
     put_version(told.versions[i], step->version);
+    if (step->verb == 'm')
+        told.versions[i][15] = (char)step->listed;
     memset(told.records[i], 'r', sizeof told.records[i]);
     memcpy(told.records[i] + 4, told.versions[i], 16);
     words[n++] = (struct view){told.conditions[i], condition};
     words[n++] = (struct view){strchr(verbs, step->verb), 1};
     words[n++] = (struct view){told.versions[i], 16};
-    words[n++] = VIEW_LITERAL("created!");
+    words[n++] =
+        step->verb == 'm' ? VIEW_LITERAL("far away") : VIEW_LITERAL("created!");
     words[n++] = view_of(step->expiry != NULL ? step->expiry : "0");
     words[n++] = (struct view){told.records[i], sizeof told.records[i]};
     return n;
@@ -276,6 +279,58 @@ Test(redis_script, conditions_hold_or_not)
         if (!cases[i].with)
             cr_expect(eq(sz, told.sizes[0], 17));
     }
+}
+
+Test(redis_script, of_two_records_the_newer_one_stays)
+{
+    struct step old = {"a", 'm', 10, NONE, 0, NULL, false};
+    struct step young = {"a", 'm', 12, NONE, 0, NULL, false};
+
+    cr_expect(eq(chr, outcome(old), REDIS_OUTCOME_CREATED));
+    expect_asked("ZCARD kist{7}#index", ":1");
+    cr_expect(eq(chr, outcome(old), REDIS_OUTCOME_KEPT));
+    cr_expect(eq(sz, told.sizes[0], 17));
+    cr_expect(eq(chr, told.results[0][8], 10));
+    cr_expect(eq(chr, outcome(young), REDIS_OUTCOME_REPLACED));
+    cr_expect(eq(chr, outcome(old), REDIS_OUTCOME_KEPT));
+    cr_expect(eq(chr, told.results[0][8], 12));
+    young.resent = true;
+    cr_expect(eq(chr, outcome(young), REDIS_OUTCOME_AGAIN));
+    cr_expect(eq(int, memcmp(told.results[0] + 1, "far away", 8), 0));
+}
+
+Test(redis_script, of_one_time_the_other_half_of_the_version_decides)
+{
+    struct step step = {"a", 'm', 10, NONE, 0, NULL, false};
+
+    outcome(step);
+    step.listed = 2;
+    cr_expect(eq(chr, outcome(step), REDIS_OUTCOME_REPLACED));
+    step.listed = 1;
+    cr_expect(eq(chr, outcome(step), REDIS_OUTCOME_KEPT));
+}
+
+Test(redis_script, a_deletion_from_elsewhere_takes_what_is_older)
+{
+    outcome((struct step){"a", 'p', 10, NONE, 0, NULL, false});
+    cr_expect(eq(chr, outcome((struct step){"a", 'f', 9, NONE, 0, NULL, false}),
+                 REDIS_OUTCOME_KEPT));
+    cr_expect(eq(chr,
+                 outcome((struct step){"a", 'f', 11, NONE, 0, NULL, false}),
+                 REDIS_OUTCOME_DELETED));
+    expect_asked("EXISTS kist{7}:a", ":0");
+    expect_asked("ZCARD kist{7}#index", ":0");
+    cr_expect(eq(chr,
+                 outcome((struct step){"b", 'f', 20, NONE, 0, NULL, false}),
+                 REDIS_OUTCOME_KEPT));
+    cr_expect(eq(sz, told.sizes[0], 1));
+    cr_expect(eq(chr,
+                 outcome((struct step){"b", 'p', 20, NONE, 0, NULL, false}),
+                 REDIS_OUTCOME_STALE));
+    /* What others have deleted is not what deleted this. */
+    cr_expect(eq(chr,
+                 outcome((struct step){"c", 'm', 15, NONE, 0, NULL, false}),
+                 REDIS_OUTCOME_CREATED));
 }
 
 Test(redis_script, all_steps_or_none)
