@@ -5,6 +5,9 @@
  * wrong prefix deletes nothing. Then they go in groups, and a key that was
  * written after the count stays.
  *
+ * In Redis versions are of several kistd, whose clocks differ: what was counted
+ * is too new for none of them.
+ *
  * In a cluster the deletions of one request all have one version, drawn before
  * the count: what is newer wins over them wherever it is.
  */
@@ -243,9 +246,13 @@ static void start_deleting(struct clearing *clearing)
 
 static bool count_key(void *ctx, struct view key, const struct record *record)
 {
+    struct clearing *clearing = ctx;
+
     (void)key;
-    (void)record;
-    ((struct clearing *)ctx)->count++;
+    clearing->count++;
+    if (clearing->job.request->api->redis != NULL &&
+        version_compare(record->version, clearing->bound) > 0)
+        clearing->bound = record->version;
     return true;
 }
 
