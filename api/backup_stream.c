@@ -145,8 +145,11 @@ void backup_stream_reply(struct request *request)
     if (request->api->redis != NULL) {
         free(backup);
         reply_problem(request, PROBLEM_UNPROCESSABLE,
-                      "This kistd keeps nothing itself: back up its Redis "
-                      "(BGSAVE, or a copy of its append-only file).");
+                      "A backup is what was there at one moment, which Redis "
+                      "does not tell. Back up the Redis itself (BGSAVE, or its "
+                      "append-only file), or keep what GET /admin/export "
+                      "gives: each record with its version, read one after "
+                      "the other.");
         return;
     }
     if (backup == NULL) {
