@@ -30,6 +30,11 @@ void set_secret(const char *secret)
     fclose(file);
 }
 
+void set_engine(unsigned which, const char *engine)
+{
+    nodes[which].engine = engine;
+}
+
 static void choose_addresses(void)
 {
     unsigned pid = (unsigned)getpid();
@@ -61,6 +66,10 @@ static void set_flags(struct node *node, const char *how, const char *whom,
     size_t n = sizeof(flags) / sizeof(flags[0]);
 
     memcpy(node->flags, flags, sizeof(flags));
+    if (node->engine != NULL) {
+        node->flags[n++] = "--engine";
+        node->flags[n++] = node->engine;
+    }
     for (size_t i = 0; extra[i] != NULL; i++)
         node->flags[n++] = extra[i];
     cr_assert(n < FLAGS);

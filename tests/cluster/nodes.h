@@ -29,6 +29,7 @@ struct node {
     struct kistd kistd;
     char name[2];
     char listen[40];
+    const char *engine; /* NULL: as kistd chooses. */
     const char *flags[FLAGS];
 };
 
@@ -46,6 +47,9 @@ struct node *open_spare(unsigned spare, const char *const extra[]);
 
 /* Of nodes that start from now on. */
 void set_secret(const char *secret);
+
+/* Of node number which, before the cluster is opened; else it is LevelDB. */
+void set_engine(unsigned which, const char *engine);
 
 /* One request on a connection of its own. The status; 0: no answer. */
 unsigned ask(const struct node *node, const char *what, const char *headers,
