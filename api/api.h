@@ -24,6 +24,7 @@ struct cluster_loop;
 struct commit;
 struct commit_lane;
 struct hlc;
+struct redis_watch;
 struct scan_source;
 struct seat;
 struct waiters;
@@ -42,6 +43,10 @@ struct api_redis {
     const struct scan_source *scans;
     void *ctx;
     bool (*is_durable)(void *ctx); /* A write is synced before its answer. */
+
+    /* As storage/redis_watcher.h; the waiters of the key are woken. */
+    void (*watch)(void *ctx, struct redis_watch *watch);
+    void (*unwatch)(void *ctx, struct redis_watch *watch);
 };
 
 struct api {

@@ -406,22 +406,43 @@ static bool look_again(struct request *request, enum wait_time time,
 
 static const struct wait_rule wait_rule = {look_again};
 
+/* In Redis it is read once more when it has changed, or the time is over. */
+static bool look_in_redis(struct request *request, enum wait_time time,
+                          uint64_t *out_next_ms)
+{
+    struct copies copies;
+
+    *out_next_ms = 0;
+    if (time == WAIT_GOES_ON && !wait_has_changed(request))
+        return false;
+    reply_header(request, "Preference-Applied", "wait");
+    if (copies_read(request, &copies))
+        get_quorum_start(request, &copies, reply_gathered);
+    return true;
+}
+
+static const struct wait_rule redis_rule = {look_in_redis};
+
 /* False: it does not wait, and there was no reply. */
 static bool waits(struct request *request, enum kist_status status,
                   struct item *item, const struct condition *condition)
 {
     struct prefer prefer = prefer_read(request->headers[HEADER_PREFER]);
+    struct version known = VERSION_NONE;
 
     if (!prefer.waits || !is_known(status, item, condition))
         return false;
+    if (status == KIST_OK)
+        known = item->record.version;
     item_free(item);
-    wait_begin(request, &wait_rule, (uint64_t)prefer.wait_s * 1000);
+    wait_begin(request, request->api->redis != NULL ? &redis_rule : &wait_rule,
+               (uint64_t)prefer.wait_s * 1000, known);
     return true;
 }
 
 /*
- * Changes of a key are seen where it is kept: elsewhere, and where it is in
- * Redis, nobody can wait.
+ * In a cluster, changes of a key are seen where it is kept: elsewhere nobody
+ * can wait. In Redis they are looked for.
  */
 static void gathered(struct request *request, enum kist_status status,
                      struct item *item, unsigned answers)
@@ -429,8 +450,8 @@ static void gathered(struct request *request, enum kist_status status,
     struct condition condition;
     bool is_living = status == KIST_OK && !is_dead(&item->record);
 
-    if (request->api_loop->seat != NULL &&
-        copies_are_here(request, request->api_loop->seat->ring->copies) &&
+    if ((request->api->redis != NULL ||
+         copies_are_here(request, request->api_loop->seat->ring->copies)) &&
         (status == KIST_OK || status == KIST_NOT_FOUND) &&
         preconditions_condition(request, &condition) &&
         waits(request, is_living ? KIST_OK : KIST_NOT_FOUND, item, &condition))

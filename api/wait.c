@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/owner.h"
 #include "service/waiters.h"
+#include "storage/redis_watcher.h"
 
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@ struct wait {
     struct request *request;
     const struct wait_rule *rule;
     struct waiter waiter;
+    struct redis_watch watch; /* If the records are in Redis. */
     struct loop_timer *timer;
     uint64_t deadline_ns;
 };
@@ -31,6 +33,10 @@ static void set_timer(struct wait *wait, uint64_t next_ms)
 
 static void leave(struct wait *wait)
 {
+    const struct api_redis *redis = wait->request->api->redis;
+
+    if (redis != NULL)
+        redis->unwatch(redis->ctx, &wait->watch);
     waiters_remove(&wait->waiter);
     loop_timer_close(wait->timer);
     wait->timer = NULL;
@@ -64,8 +70,25 @@ static void abandon(struct request *request)
     leave(request->work);
 }
 
+bool wait_has_changed(const struct request *request)
+{
+    const struct wait *wait = request->work;
+
+    return atomic_load(&wait->watch.changed);
+}
+
+static void watch(struct wait *wait, struct version known)
+{
+    const struct api_redis *redis = wait->request->api->redis;
+
+    wait->watch.key = wait->request->key;
+    wait->watch.known = known;
+    if (redis != NULL)
+        redis->watch(redis->ctx, &wait->watch);
+}
+
 void wait_begin(struct request *request, const struct wait_rule *rule,
-                uint64_t wait_ms)
+                uint64_t wait_ms, struct version known)
 {
     struct wait *wait = calloc(1, sizeof(*wait));
     enum kist_status status = KIST_NO_MEMORY;
@@ -91,5 +114,6 @@ void wait_begin(struct request *request, const struct wait_rule *rule,
     request->work = wait;
     request->work_free = free;
     request->abandon = abandon;
+    watch(wait, known);
     look(wait); /* A change since the first look would wake nobody. */
 }

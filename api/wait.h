@@ -6,6 +6,7 @@
 #define KIST_API_WAIT_H
 
 #include "api/request.h"
+#include "storage/version.h"
 
 enum wait_time {
     WAIT_GOES_ON,
@@ -22,8 +23,15 @@ struct wait_rule {
                  uint64_t *out_next_ms);
 };
 
-/* Takes over request->work. rule is kept, and static. */
+/*
+ * Takes over request->work. rule is kept, and static. known: the version that
+ * the client has, or none; where records are in Redis, another one is waited
+ * for.
+ */
 void wait_begin(struct request *request, const struct wait_rule *rule,
-                uint64_t wait_ms);
+                uint64_t wait_ms, struct version known);
+
+/* Of a rule's look: another version than the known one was seen in Redis. */
+bool wait_has_changed(const struct request *request);
 
 #endif

@@ -315,6 +315,8 @@ static void add_records(struct node *node)
         .scans = redis_start_scans(&node->redis_start),
         .ctx = &node->redis_start,
         .is_durable = redis_start_is_durable,
+        .watch = redis_start_watch,
+        .unwatch = redis_start_unwatch,
     };
     node->api.redis = &node->api_redis;
     node->api.clock = redis_start_clock(&node->redis_start);
@@ -528,9 +530,9 @@ void node_close(struct node *node)
     commit_lane_close(node->lane);
     loop_close(node->loop);
     metrics_close(node->metrics);
+    redis_start_close(&node->redis_start); /* It tells waiters of changes. */
     waiters_close(node->waiters);
     store_close(node->store);
-    redis_start_close(&node->redis_start);
     if (node->has_transport)
         transport_end_process();
     free(node);

@@ -154,6 +154,20 @@ bool redis_start_is_durable(void *ctx)
     return redis_is_durable(start->redis);
 }
 
+void redis_start_watch(void *ctx, struct redis_watch *watch)
+{
+    struct redis_start *start = ctx;
+
+    redis_watcher_add(redis_watcher(start->redis), watch);
+}
+
+void redis_start_unwatch(void *ctx, struct redis_watch *watch)
+{
+    struct redis_start *start = ctx;
+
+    redis_watcher_remove(redis_watcher(start->redis), watch);
+}
+
 bool redis_start_is_ready(void *ctx, const char **out_why)
 {
     const struct redis_start *start = ctx;
@@ -258,6 +272,18 @@ bool redis_start_is_durable(void *ctx)
 {
     (void)ctx;
     return false;
+}
+
+void redis_start_watch(void *ctx, struct redis_watch *watch)
+{
+    (void)ctx;
+    assert(watch == NULL); /* There is nobody to have one. */
+}
+
+void redis_start_unwatch(void *ctx, struct redis_watch *watch)
+{
+    (void)ctx;
+    assert(watch == NULL);
 }
 
 bool redis_start_is_ready(void *ctx, const char **out_why)

@@ -16,6 +16,7 @@
 #include "storage/scan.h"
 
 struct redis;
+struct redis_watch;
 
 struct redis_start {
     const struct settings *settings; /* Kept, as the rest. */
@@ -41,6 +42,10 @@ struct hlc *redis_start_clock(struct redis_start *start);
 
 /* ctx is a struct redis_start: whether every master syncs before it answers. */
 bool redis_start_is_durable(void *ctx);
+
+/* The same ctx: a key that somebody waits for (storage/redis_watcher.h). */
+void redis_start_watch(void *ctx, struct redis_watch *watch);
+void redis_start_unwatch(void *ctx, struct redis_watch *watch);
 
 /* For api/health.h. */
 bool redis_start_is_ready(void *ctx, const char **out_why);

@@ -24,6 +24,7 @@ struct redis {
     _Atomic uint64_t strays;
     _Atomic int habit;
     struct redis_keeper keeper;
+    struct redis_watcher *watcher;
 };
 
 const char *redis_state_why(enum redis_state state)
@@ -102,11 +103,14 @@ enum kist_status redis_open(const struct redis_options *options,
     redis->options = *options;
     hlc_init(&redis->clock, options->incarnation, 0);
     status = open_map(redis);
+    if (status == KIST_OK)
+        status = redis_watcher_open(redis->map, &redis->watcher);
     if (status == KIST_OK) {
         fill(redis, hooks);
         status = redis_keeper_open(&redis->keeper);
     }
     if (status != KIST_OK) {
+        redis_watcher_close(redis->watcher);
         redis_map_close(redis->map);
         free(redis);
         return status;
@@ -119,6 +123,7 @@ void redis_close(struct redis *redis)
 {
     if (redis == NULL)
         return;
+    redis_watcher_close(redis->watcher);
     redis_keeper_stop(&redis->keeper);
     redis_map_close(redis->map);
     redis_keeper_clear(&redis->keeper);
@@ -178,6 +183,7 @@ static enum kist_status writable(void *ctx)
 
 void redis_lead_commit(struct redis *redis, struct commit_options *options)
 {
+    redis_watcher_tell(redis->watcher, options->ctx, options->changed);
     options->ctx = redis;
     options->changed = NULL;
     options->decide = decide;
@@ -187,4 +193,9 @@ void redis_lead_commit(struct redis *redis, struct commit_options *options)
 const struct scan_source *redis_scan_source(struct redis *redis)
 {
     return &redis->source;
+}
+
+struct redis_watcher *redis_watcher(struct redis *redis)
+{
+    return redis->watcher;
 }

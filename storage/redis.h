@@ -16,6 +16,7 @@
 
 #include "storage/commit.h"
 #include "storage/redis_map.h"
+#include "storage/redis_watcher.h"
 #include "storage/scan.h"
 
 #define REDIS_SEEDS_MAX 32
@@ -75,10 +76,14 @@ unsigned redis_masters(const struct redis *redis);
 struct hlc *redis_clock(struct redis *redis);
 struct redis_map_stats *redis_stats(struct redis *redis);
 
-/* Sets what makes a commit decide in this Redis. */
+/*
+ * Sets what makes a commit decide in this Redis. From then on options->changed
+ * is for what was watched (storage/redis_watcher.h).
+ */
 void redis_lead_commit(struct redis *redis, struct commit_options *options);
 
 /* Kept by redis. */
 const struct scan_source *redis_scan_source(struct redis *redis);
+struct redis_watcher *redis_watcher(struct redis *redis);
 
 #endif

@@ -127,6 +127,63 @@ class TwoOnOne(Shared):
         self.expect(other, 204, "DELETE", "/kv/a")
         self.expect(one, 404, "GET", "/kv/a")
 
+    def test_a_write_at_one_ends_a_wait_at_the_other(self):
+        one, other = self.kistd(), self.kistd()
+        writer = one.client()
+        waits = []
+
+        def wait(path, seconds, headers={}):
+            """Begun when kistd counts it; then (answer, seconds) at the end."""
+            def run():
+                began = time.monotonic()
+                answer = other.client().ask("GET", path, None, {
+                    "Prefer": f"wait={seconds}", **headers})
+                waits.append((path, answer, time.monotonic() - began))
+
+            thread = threading.Thread(target=run)
+            before = waiting()
+            thread.start()
+            servers.wait_for("the wait", lambda: waiting() > before)
+            return thread
+
+        def waiting():
+            text = other.client().ask("GET", "/metrics")[2].decode()
+            return next(float(line.split()[1]) for line in text.splitlines()
+                        if line.startswith("kist_waiting_requests "))
+
+        def end(threads):
+            for thread in threads:
+                thread.join()
+            done, waits[:] = list(waits), []
+            return done
+
+        absent = [wait(f"/kv/w{n}", 20) for n in range(8)] + \
+            [wait("/kv/w0", 20)]
+        for n in range(8):
+            self.expect(writer, 201, "PUT", f"/kv/w{n}", str(n))
+        for path, answer, seconds in end(absent):
+            self.assertEqual((answer[0], answer[2]), (200, path[5:].encode()))
+            self.assertEqual(answer[1]["Preference-Applied"], "wait")
+            self.assertLess(seconds, 10)
+
+        etag = self.expect(writer, 204, "PUT", "/kv/w0?ttl=2", "1")[1]["ETag"]
+        expires = wait("/kv/w0", 20, {"If-None-Match": etag})
+        old = writer.ask("HEAD", "/kv/w1")[1]["ETag"]
+        changes = wait("/kv/w1", 20, {"If-None-Match": old})
+        gone = wait("/kv/w2", 20, {
+            "If-None-Match": writer.ask("HEAD", "/kv/w2")[1]["ETag"]})
+        stays = wait("/kv/w3", 1, {
+            "If-None-Match": writer.ask("HEAD", "/kv/w3")[1]["ETag"]})
+        self.expect(writer, 200, "POST", "/kv/w1?op=incr")
+        self.expect(writer, 204, "DELETE", "/kv/w2")
+        answers = {path: answer for path, answer, _ in
+                   end([expires, changes, gone, stays])}
+        self.assertEqual({path: answer[0] for path, answer in answers.items()},
+                         {"/kv/w0": 404, "/kv/w1": 200, "/kv/w2": 404,
+                          "/kv/w3": 304})
+        self.assertEqual(answers["/kv/w1"][2], b"2")
+        self.assertEqual(waiting(), 0)
+
     def test_a_batch_is_atomic_within_a_tag_and_refused_beyond(self):
         client = self.kistd().client()
         keys = ["{t}a", "{t}b"]
