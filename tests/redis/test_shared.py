@@ -295,7 +295,7 @@ class ComesAndGoes(Shared):
         servers.wait_for("reads", lambda: client.ask("GET", "/kv/a")[2]
                          == b"1")
 
-    def test_a_stop_does_not_wait_for_a_redis_that_is_away(self):
+    def test_a_stop_ends_though_redis_is_away(self):
         kistd = servers.Kistd(PROGRAM, self.path("stops"),
                               f"127.0.0.1:{self.redis.port}",
                               "--redis-timeout", "2s")
