@@ -6,17 +6,31 @@
 #include "storage/commit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-/* The request's; it is kept until the answer even if its client is gone. */
 struct get_redis {
-    struct request *request;
+    struct request *request; /* NULL: its client is gone. */
     get_quorum_done *done;
     struct commit_group group;
     struct write write;
     struct blob bytes;    /* The media type, then the value. */
     struct record record; /* Its views are made of these at the end. */
     bool found;
+    char key[]; /* Of write. */
 };
+
+static void get_redis_free(struct get_redis *get)
+{
+    blob_free(&get->bytes);
+    free(get);
+}
+
+static void on_detach(struct request *request)
+{
+    struct get_redis *get = request->work;
+
+    get->request = NULL;
+}
 
 /* A copy, on the thread that has read it. It may be called again. */
 static enum kist_status keep(struct write *write, const struct record *current,
@@ -46,6 +60,12 @@ static void read(struct commit_group *group)
     enum kist_status status = get->write.status;
     struct item item = {0};
 
+    if (request == NULL) {
+        get_redis_free(get);
+        return;
+    }
+    request->detach = NULL;
+    request->work = NULL;
     if (status == KIST_OK && !get->found)
         status = KIST_NOT_FOUND;
     if (status == KIST_OK) {
@@ -56,21 +76,28 @@ static void read(struct commit_group *group)
         item.record.value = view_from(blob_view(&get->bytes), media_size);
         item.hold = hold_blob(&get->bytes);
     }
-    blob_free(&get->bytes);
-    free(get);
+    get_redis_free(get);
     done(request, status, &item, 1);
+}
+
+/* Nobody else has its work, and what comes of it is the answer. */
+static bool may_detach(const struct request *request)
+{
+    return request->work == NULL &&
+           request->headers[HEADER_PREFER].data == NULL;
 }
 
 void get_redis_start(struct request *request, get_quorum_done *done)
 {
-    struct get_redis *get = calloc(1, sizeof(*get));
+    struct get_redis *get = calloc(1, sizeof(*get) + request->key.size);
     enum kist_status status = KIST_NO_MEMORY;
 
     if (get != NULL) {
         get->request = request;
         get->done = done;
-        get->write =
-            (struct write){.key = request->key, .edit = keep, .ctx = get};
+        memcpy(get->key, request->key.data, request->key.size);
+        get->write = (struct write){
+            .key = {get->key, request->key.size}, .edit = keep, .ctx = get};
         get->group = (struct commit_group){
             .writes = &get->write,
             .count = 1,
@@ -81,6 +108,10 @@ void get_redis_start(struct request *request, get_quorum_done *done)
     }
     if (status == KIST_OK) {
         request->abandon = NULL; /* A wait's; that is over. */
+        if (may_detach(request)) {
+            request->work = get;
+            request->detach = on_detach;
+        }
         return;
     }
     free(get);
