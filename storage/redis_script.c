@@ -84,7 +84,7 @@ static const char change[] =
     "      raise(version)\n"
     "    end\n"
     "    if outcome == 'n' then\n"
-    "      redis.call('ZADD', index, 0, key:sub(name_at))\n"
+    "      redis.call('ZADD', index, '0', key:sub(name_at))\n"
     "    end\n"
     "  elseif outcome:sub(1, 1) == 'a' or outcome:sub(1, 1) == 'u' then\n"
     "    if verb == 'f' then raise(version) end\n"
@@ -95,7 +95,7 @@ static const char change[] =
     "end\n"
     "\n"
     "local function head_of(key)\n"
-    "  return redis.call('GETRANGE', key, 0, 27)\n"
+    "  return redis.call('GETRANGE', key, '0', '27')\n"
     "end\n"
     "\n"
     "local outcomes, good = {}, true\n"
@@ -118,7 +118,7 @@ static const char change[] =
     "return outcomes\n";
 
 static const char replace[] =
-    "local head = redis.call('GETRANGE', KEYS[1], 0, 19)\n"
+    "local head = redis.call('GETRANGE', KEYS[1], '0', '19')\n"
     "if #head < 20 then return 0 end\n"
     "local nh, nl = struct.unpack('>I4I4', head, 13)\n"
     "local vh, vl = struct.unpack('>I4I4', ARGV[1], 5)\n"
