@@ -1,9 +1,10 @@
 /*
  * redis_line - one thread and its connection to one Redis.
  *
- * It takes all tasks that wait, says their commands together and hears the
- * answers: the more is waiting, the less a command costs. What is lost with a
- * connection, or refused for the moment, is said again until its deadline.
+ * It takes all tasks that wait, says their commands together and hears what has
+ * come by then: the more is waiting, the less a command costs. What is lost
+ * with a connection, or refused for the moment, is said again until its
+ * deadline.
  *
  * Threads: redis_line_give() from any; close after the last of it.
  */

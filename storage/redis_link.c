@@ -180,16 +180,52 @@ static struct redis_answer answer_of(const redisReply *reply)
     return answer;
 }
 
-enum kist_status redis_link_hear(struct redis_link *link,
+enum kist_status redis_link_send(struct redis_link *link)
+{
+    int done = 0;
+
+    while (!done)
+        if (redisBufferWrite(link->context, &done) != REDIS_OK)
+            return KIST_IO;
+    return KIST_OK;
+}
+
+enum kist_status redis_link_receive(struct redis_link *link)
+{
+    return redisBufferRead(link->context) == REDIS_OK ? KIST_OK : KIST_IO;
+}
+
+enum kist_status redis_link_next(struct redis_link *link,
                                  struct redis_answer *out_answer)
 {
     void *reply = NULL;
 
-    if (redisGetReply(link->context, &reply) != REDIS_OK || reply == NULL)
+    if (redisGetReplyFromReader(link->context, &reply) != REDIS_OK)
         return KIST_IO;
+    if (reply == NULL)
+        return KIST_NOT_FOUND;
     *out_answer = answer_of(reply);
     out_answer->memory = reply;
     return KIST_OK;
+}
+
+int redis_link_descriptor(const struct redis_link *link)
+{
+    return link->context->fd;
+}
+
+enum kist_status redis_link_hear(struct redis_link *link,
+                                 struct redis_answer *out_answer)
+{
+    enum kist_status status = redis_link_send(link);
+
+    while (status == KIST_OK) {
+        status = redis_link_next(link, out_answer);
+        if (status != KIST_NOT_FOUND)
+            return status;
+        status = redis_link_receive(link);
+    }
+    return status;
 }
 
 struct redis_answer redis_answer_at(const struct redis_answer *list, size_t i)

@@ -66,6 +66,18 @@ struct redis_answer {
     void *memory; /* The link's own. */
 };
 
+/*
+ * The three of redis_link_hear(), for who has more to do than to wait. Send all
+ * that was said; take from the connection what has come, or wait for it; the
+ * next answer of what was taken, KIST_NOT_FOUND if it is not all there.
+ */
+KIST_CHECKED enum kist_status redis_link_send(struct redis_link *link);
+KIST_CHECKED enum kist_status redis_link_receive(struct redis_link *link);
+KIST_CHECKED enum kist_status redis_link_next(struct redis_link *link,
+                                              struct redis_answer *out_answer);
+/* To be watched; the link's own. */
+int redis_link_descriptor(const struct redis_link *link);
+
 /* The next answer, ended by redis_answer_free(). KIST_IO: the link is dead. */
 KIST_CHECKED enum kist_status redis_link_hear(struct redis_link *link,
                                               struct redis_answer *out_answer);

@@ -50,7 +50,7 @@ struct redis_node {
 
 struct redis_map_stats {
     struct counter commands;
-    struct counter rounds;       /* Round trips of many commands. */
+    struct counter rounds;       /* Many commands, sent at once. */
     struct counter lost;         /* Connections, with commands unanswered. */
     struct counter redirections; /* MOVED and ASK. */
     struct counter refusals;     /* "Later". */
