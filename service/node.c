@@ -383,8 +383,8 @@ static enum kist_status open_metrics(struct node *node)
         large_metrics_init(node->metrics, store_large(node->store),
                            maintenance_large_care(node->maintenance));
         backup_metrics_init(node->metrics, &node->backup_stats);
-        import_progress_register(node->metrics, &node->import_progress);
     }
+    import_progress_register(node->metrics, &node->import_progress);
     metrics_gauge(node->metrics, "kist_waiting_requests",
                   "Requests that wait for a key to change.", NULL,
                   waiters_count(node->waiters));

@@ -45,7 +45,7 @@ static struct version version_in(struct view bytes)
     return (struct version){read_u64(bytes.data), read_u64(bytes.data + 8)};
 }
 
-/* Nothing is there that a deletion could be newer than: none. */
+/* there: none if it is a deletion that found nothing. */
 static void hear_kept(struct redis_entry *entry, struct version there)
 {
     if (entry->write == NULL)

@@ -106,9 +106,12 @@ def there_and_back(one, rocks, redis, back):
     assert answer["failed"] == 0 and answer["whole"], answer
     assert told(back) == ours
 
+    applied = redis.metric('kist_import_records_total{result="applied"}')
     answer = move(rocks, redis)  # Once more, which changes nothing.
     assert answer["unchanged"] == answer["records"] - 1, answer
     assert answer["applied"] == 0, answer
+    assert applied == redis.metric(
+        'kist_import_records_total{result="applied"}') == len(ours)
     assert told(redis) == ours
 
 
