@@ -57,6 +57,13 @@ unsigned ask(const struct node *node, const char *what, const char *headers,
 void expect(const struct node *node, unsigned status, const char *what,
             const char *body);
 
+/*
+ * Again while it is 503 or 504: on a busy machine nodes seem to be away. Not
+ * for what is expected to be one of these.
+ */
+unsigned insist(const struct node *node, const char *what, const char *headers,
+                const char *body);
+
 /* Of the last answer. */
 bool answer_has(const char *part);
 

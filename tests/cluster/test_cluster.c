@@ -48,9 +48,7 @@ Test(cluster, a_majority_reads_what_another_one_wrote)
     open_cluster(plain);
     for (unsigned i = 0; i < 30; i++) {
         put(&nodes[i % NODES], 1, text("%u", i));
-        cr_assert(eq(uint,
-                     ask(&nodes[(i + 1) % NODES], "GET /kv/key-1", "", NULL),
-                     200));
+        expect(&nodes[(i + 1) % NODES], 200, "GET /kv/key-1", NULL);
         cr_assert(view_is(blob_view(&answer.body), text("%u", i)));
     }
 }
@@ -103,7 +101,7 @@ Test(cluster, without_a_majority_nothing_is_written_and_it_is_said)
     kistd_kill(&nodes[2].kistd);
     UNTIL(ask(&nodes[0], "PUT /kv/key-1", "", "1") == 503);
     cr_expect(answer_has("not_applied"));
-    cr_expect(eq(uint, ask(&nodes[0], "PUT /kv/key-2?w=1", "", "2"), 201));
+    expect(&nodes[0], 201, "PUT /kv/key-2?w=1", "2");
     cr_expect(has(&nodes[0], 2, "2"));
 }
 

@@ -60,8 +60,8 @@ static size_t much(size_t size)
     return kistd_is_sanitized(&nodes[0].kistd) ? size / 8 : size;
 }
 
-static unsigned put_value(const struct node *node, const char *what,
-                          const char *headers)
+static unsigned send_value(const struct node *node, const char *what,
+                           const char *headers)
 {
     struct http http;
 
@@ -69,6 +69,14 @@ static unsigned put_value(const struct node *node, const char *what,
     http.patience_ms = 60000;
     http_ask(&http, what, headers, blob_view(&value), &answer);
     http_close(&http);
+    return answer.status;
+}
+
+/* As insist(). */
+static unsigned put_value(const struct node *node, const char *what,
+                          const char *headers)
+{
+    UNTIL(send_value(node, what, headers) != 503 && answer.status != 504);
     return answer.status;
 }
 
@@ -82,7 +90,7 @@ static void must_put(const struct node *node, const char *what)
 
 static bool is_value(const struct node *node, const char *what)
 {
-    return ask(node, what, "", NULL) == 200 &&
+    return insist(node, what, "", NULL) == 200 &&
            view_equal(blob_view(&answer.body), blob_view(&value));
 }
 
@@ -508,7 +516,7 @@ Test(large, an_owner_without_room_does_not_vote_and_gets_it_when_there_is)
     must_put(&nodes[0], "PUT /kv/a");
     /* 503 where it is not known yet to be back. */
     cr_expect(
-        ge(uint, put_value(&nodes[0], "PUT /kv/b?w=all", OCTET_STREAM), 503));
+        ge(uint, send_value(&nodes[0], "PUT /kv/b?w=all", OCTET_STREAM), 503));
     cr_expect(eq(sz, files(&nodes[2], NULL), 0));
     kistd_kill(&nodes[2].kistd);
     kistd_start(&nodes[2].kistd, nodes[2].flags);

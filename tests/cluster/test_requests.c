@@ -51,11 +51,24 @@ Test(requests, a_session_goes_from_node_to_node)
         snprintf(line, sizeof(line), "Kist-After: %.*s\r\n",
                  (int)http_header(&answer, "Kist-Version").size,
                  http_header(&answer, "Kist-Version").data);
-        cr_assert(eq(
-            uint, ask(&nodes[(i + 1) % NODES], "GET /kv/key-1?r=1", line, NULL),
-            200));
+        cr_assert(
+            eq(uint,
+               insist(&nodes[(i + 1) % NODES], "GET /kv/key-1?r=1", line, NULL),
+               200));
         cr_assert(view_is(blob_view(&answer.body), text("%u", i)));
     }
+}
+
+/* 503: they were away already, as far as it knew. */
+static unsigned put_while_others_are_frozen(void)
+{
+    unsigned status;
+
+    UNTIL(ask(&nodes[0], "GET /kv?count=1&r=all", "", NULL) == 200);
+    freeze_others(SIGSTOP);
+    status = ask(&nodes[0], "PUT /kv/key-1?ttl=600", "", "1");
+    freeze_others(SIGCONT);
+    return status;
 }
 
 Test(requests, an_unknown_write_is_made_sure_of_at_another_node)
@@ -64,14 +77,12 @@ Test(requests, an_unknown_write_is_made_sure_of_at_another_node)
 
     open_cluster(hasty);
     put(&nodes[0], 1, "0");
-    freeze_others(SIGSTOP);
-    cr_assert(eq(uint, ask(&nodes[0], "PUT /kv/key-1?ttl=600", "", "1"), 504));
+    UNTIL(put_while_others_are_frozen() == 504);
     cr_expect(answer_has("\"outcome\":\"unknown\""));
     snprintf(version, sizeof(version), "%.*s",
              (int)http_header(&answer, "Kist-Version").size,
              http_header(&answer, "Kist-Version").data);
     snprintf(line, sizeof(line), "Kist-Version: %s\r\n", version);
-    freeze_others(SIGCONT);
     for (unsigned n = 0; n < NODES; n++) {
         UNTIL(ask(&nodes[n], "PUT /kv/key-1?ttl=600&w=3", line, "1") == 204);
         cr_expect(header_is("Kist-Version", version));
@@ -92,8 +103,8 @@ static void put_many(unsigned count)
                     i % 3, i, i);
     blob_append_byte(&body, '\0');
     cr_assert(eq(uint,
-                 ask(&nodes[0], "POST /batch?w=all",
-                     "Content-Type: application/x-ndjson\r\n", body.data),
+                 insist(&nodes[0], "POST /batch?w=all",
+                        "Content-Type: application/x-ndjson\r\n", body.data),
                  200));
     blob_free(&body);
     cr_expect(not(answer_has("\"problem\"")));
@@ -103,10 +114,10 @@ static unsigned lines_of_export(const struct node *node)
 {
     unsigned lines = 0;
 
-    cr_assert(eq(
-        uint,
-        ask(node, "GET /kv?values=1", "Accept: application/x-ndjson\r\n", NULL),
-        200));
+    cr_assert(eq(uint,
+                 insist(node, "GET /kv?values=1",
+                        "Accept: application/x-ndjson\r\n", NULL),
+                 200));
     for (size_t i = 0; i < answer.body.size; i++)
         lines += answer.body.data[i] == '\n';
     return lines;
