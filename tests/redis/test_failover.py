@@ -159,6 +159,7 @@ def main():
         for kistd in kistds:
             kistd.await_ready()
         load = Load(kistds)
+        stalls = servers.Stalls()
         for thread in load.threads:
             thread.start()
         time.sleep(BEFORE_S)
@@ -182,6 +183,7 @@ def main():
         for thread in load.threads:
             thread.join()
 
+        late_s = stalls.seconds
         keys = [key for some in load.keys for key in some]
         faults = load.errors + [fault for key in keys for fault in key.faults]
         ended = time.monotonic()
@@ -198,15 +200,17 @@ def main():
         for key in keys:
             away = max(key.gap, ended - (key.last_ok or load.killed_at))
             is_lost = key.name in concerned
-            if is_lost and max(key.read_gap, 0 if WAITS else away) > AWAY_S:
+            if is_lost and max(key.read_gap, 0 if WAITS else away) > \
+                    AWAY_S + late_s:
                 faults.append(f"{key.name} was away for {away:.1f} s, to "
                               f"reads for {key.read_gap:.1f}")
             if is_lost and WAITS and (away > key.gap or
-                                      key.gap_end > replica_at + LATER_S):
+                                      key.gap_end >
+                                      replica_at + LATER_S + late_s):
                 faults.append(f"{key.name} took no write for {away:.1f} s, "
                               f"until {key.gap_end - replica_at:.1f} after "
                               "there was a replica")
-            if not is_lost and key.slowest > SLOW_S:
+            if not is_lost and key.slowest > SLOW_S + late_s:
                 faults.append(f"{key.name} took {key.slowest:.1f} s, on "
                               "another master")
         writes = sum(len(key.acked) for key in keys)
