@@ -182,10 +182,9 @@ class Cluster(unittest.TestCase):
 
     def watch(self, rules):
         """A Prometheus of the test's, which looks more often."""
-        nodes = [self.url[node].removeprefix("http://") for node in "abc"]
-        host = nodes[0].partition(":")[0]
-        seen = Prometheus(os.path.join(self.places, ".."), rules, nodes,
-                          f"{host}:9091")
+        seen = Prometheus(os.path.join(self.places, ".."), rules,
+                          [self.url[node].removeprefix("http://")
+                           for node in "abc"])
         self.addCleanup(seen.__exit__)
         return seen
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-from node import Node, get
+from node import Node, get, until
 from prometheus import Prometheus
 
 ROOT, KISTD = map(os.path.abspath, sys.argv[1:3])
@@ -139,9 +139,11 @@ class Scraped(Scene):
         self.until_value('count(kist_build_info)', 1)
         self.until_value('count(ALERTS) or vector(0)', 0)
 
-        status, _, body = get(f"{self.prometheus.url}/targets")
-        [target] = json.loads(body)["data"]["activeTargets"]
-        self.assertEqual((status, target["lastError"]), (200, ""))
+        def last_error():
+            _, _, body = get(f"{self.prometheus.url}/targets")
+            [target] = json.loads(body)["data"]["activeTargets"]
+            return target["lastError"]
+        until("a scrape without an error", lambda: last_error() == "")
 
     def test_it_sees_kistd_go(self):
         self.until_value('up{job="kistd"}', 1)
