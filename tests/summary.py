@@ -4,13 +4,14 @@
 Arguments are logs: meson's testlog.json (one test a line) or TAP files. A
 test that speaks TAP counts by its cases; one that ends badly without a case
 that failed (a crash, a time-out, a plan not kept) counts as one failure.
-Failed and skipped cases are named first. Exits with 1 if anything failed, or
-if nothing was run at all.
+Failed cases are named first, and tests with the number of cases that were
+skipped. Exits with 1 if anything failed, or if nothing was run at all.
 """
 
 import json
 import re
 import sys
+from collections import Counter
 
 CASE = re.compile(r"^(not )?ok\b[ \d]*-? *(.*?)( # (?:SKIP|skip)\b.*)?$")
 PLAN = re.compile(r"^1\.\.\d+", re.M)  # Such output is TAP.
@@ -21,7 +22,7 @@ class Count:
     def __init__(self):
         self.passed = 0
         self.failed = []
-        self.skipped = []
+        self.skipped = Counter()
 
     def tap(self, origin, text):
         """Count TAP lines; the number of failed ones."""
@@ -32,7 +33,7 @@ class Count:
                 continue
             refused, name, skip = case.groups()
             if skip:
-                self.skipped.append(f"{origin}: {name}")
+                self.skipped[origin] += 1
             elif refused:
                 self.failed.append(f"{origin}: {name}")
             else:
@@ -46,7 +47,7 @@ class Count:
             if self.tap(origin, output) == 0 and test["result"] not in GOOD:
                 self.failed.append(f"{origin} ended with {test['result']}")
         elif test["result"] == "SKIP":
-            self.skipped.append(origin)
+            self.skipped[origin] += 1
         elif test["result"] in GOOD:
             self.passed += 1
         else:
@@ -65,8 +66,8 @@ def main(paths):
     count = Count()
     for path in paths:
         count.file(path)
-    for name in count.skipped:
-        print(f"skipped  {name}")
+    for name, cases in count.skipped.items():
+        print(f"skipped  {name}: {cases}")
     for name in count.failed:
         print(f"FAILED   {name}")
     print(f"{count.passed} passed, {len(count.failed)} failed")
