@@ -64,8 +64,9 @@ static void read(struct commit_group *group)
         get_redis_free(get);
         return;
     }
+    if (request->detach != NULL)
+        request->work = NULL; /* It is get. */
     request->detach = NULL;
-    request->work = NULL;
     if (status == KIST_OK && !get->found)
         status = KIST_NOT_FOUND;
     if (status == KIST_OK) {
