@@ -62,6 +62,24 @@ struct view view_from(struct view whole, size_t offset)
     return (struct view){whole.data + offset, whole.size - offset};
 }
 
+bool view_cut_part(struct view *list, struct view *out_part)
+{
+    const char *comma;
+
+    if (list->data == NULL)
+        return false;
+    comma = memchr(list->data, ',', list->size);
+    *out_part = *list;
+    *list = (struct view){NULL, 0};
+    if (comma != NULL) {
+        size_t rest = (size_t)(comma - out_part->data) + 1;
+
+        *list = view_from(*out_part, rest);
+        out_part->size = rest - 1;
+    }
+    return true;
+}
+
 bool view_to_u64(struct view text, uint64_t *out_number)
 {
     uint64_t number = 0;

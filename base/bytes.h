@@ -33,6 +33,12 @@ bool view_is_ignoring_case(struct view a, const char *text); /* ASCII only. */
 struct view view_trim(struct view text); /* Without outer SP and HTAB. */
 struct view view_from(struct view whole, size_t offset);
 
+/*
+ * Cuts the first part off a list with commas. False: there are no more; list
+ * is {NULL, 0} after the last. An empty text is a list of one empty part.
+ */
+KIST_CHECKED bool view_cut_part(struct view *list, struct view *out_part);
+
 /* Plain decimal digits only, no sign; false if not, or above UINT64_MAX. */
 KIST_CHECKED bool view_to_u64(struct view text, uint64_t *out_number);
 

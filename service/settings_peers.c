@@ -120,18 +120,11 @@ static const char *parse_list(struct view text, parse_one *parse,
                               struct settings_peers *out_peers)
 {
     struct settings_peers peers = {.count = 0};
+    struct view part;
 
-    for (bool more = true; more;) {
-        const char *comma =
-            text.size == 0 ? NULL : memchr(text.data, ',', text.size);
-        struct view part = text;
-
-        more = comma != NULL;
-        if (more) {
-            part.size = (size_t)(comma - text.data);
-            text = view_from(text, part.size + 1);
-        }
+    while (view_cut_part(&text, &part)) {
         const char *problem = add_peer(&peers, view_trim(part), parse);
+
         if (problem != NULL)
             return problem;
     }

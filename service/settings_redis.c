@@ -27,19 +27,11 @@ const char *settings_redis_parse(struct view text,
                                  struct settings_redis_nodes *out_nodes)
 {
     struct settings_redis_nodes nodes = {.count = 0};
+    struct view part;
 
-    for (bool more = true; more;) {
-        const char *comma =
-            text.size == 0 ? NULL : memchr(text.data, ',', text.size);
-        struct view part = text;
-        const char *problem;
+    while (view_cut_part(&text, &part)) {
+        const char *problem = add_node(&nodes, view_trim(part));
 
-        more = comma != NULL;
-        if (more) {
-            part.size = (size_t)(comma - text.data);
-            text = view_from(text, part.size + 1);
-        }
-        problem = add_node(&nodes, view_trim(part));
         if (problem != NULL)
             return problem;
     }

@@ -202,18 +202,11 @@ static const char *set_addresses(const struct setting *setting,
                                  struct view text, struct settings *settings)
 {
     struct settings_listeners listeners = {.count = 0};
+    struct view part;
 
-    for (bool more = true; more;) {
-        const char *comma =
-            text.size == 0 ? NULL : memchr(text.data, ',', text.size);
-        struct view part = text;
-
-        more = comma != NULL;
-        if (more) {
-            part.size = (size_t)(comma - text.data);
-            text = view_from(text, part.size + 1);
-        }
+    while (view_cut_part(&text, &part)) {
         const char *problem = add_listener(&listeners, part);
+
         if (problem != NULL)
             return problem;
     }

@@ -80,6 +80,22 @@ Test(bytes, utf8_is_judged_as_rfc_3629_says)
                   "case %zu", i);
 }
 
+Test(bytes, a_list_is_cut_at_its_commas)
+{
+    static const char *const parts[] = {"a", "", " b", ""};
+    struct view list = VIEW_LITERAL("a,, b,"), part;
+
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert(view_cut_part(&list, &part));
+        cr_assert(view_is(part, parts[i]));
+    }
+    cr_assert_not(view_cut_part(&list, &part));
+    list = VIEW_LITERAL("");
+    cr_assert(view_cut_part(&list, &part));
+    cr_assert(eq(sz, part.size, 0));
+    cr_assert_not(view_cut_part(&list, &part));
+}
+
 Test(bytes, numbers_are_digits_that_fit)
 {
     uint64_t number;
