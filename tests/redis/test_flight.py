@@ -1,44 +1,31 @@
 """Commands are said while others are unanswered, and a Redis that is silent is
 found out while more is said to it."""
 
-import socket
 import sys
 import threading
 import unittest
 from pathlib import Path
 
 import servers
+from between import Between
 
 PROGRAM = sys.argv.pop(1)
 
 
-class Between:
-    """Passes bytes on to a Redis. What it answers on connections that are
-    there when hold() is called comes when, and if, the words were said."""
+class Holds(Between):
+    """What Redis answers on connections that are there when hold() is called
+    comes when, and if, the words were said."""
 
     def __init__(self, port):
-        self.port = port
-        self.accepted = 0
         self.holding = set()
         self.seen = b""
         self.words = None
         self.changed = threading.Condition()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            client, _ = self.listener.accept()
-            redis = socket.create_connection(("127.0.0.1", self.port))
-            self.accepted += 1
-            for way in (self.forth, self.back):
-                threading.Thread(target=way, args=[client, redis,
-                                                   self.accepted],
-                                 daemon=True).start()
+        super().__init__(port)
 
     def hold(self, words):
         with self.changed:
+            self.seen = b""
             self.words = words
             self.holding = set(range(1, self.accepted + 1))
 
@@ -46,7 +33,7 @@ class Between:
         with self.changed:
             assert self.changed.wait_for(lambda: words in self.seen, 20), words
 
-    def forth(self, client, redis, _):
+    def forth(self, client, redis, number):
         while data := client.recv(1 << 16):
             with self.changed:
                 self.seen += data
@@ -61,6 +48,7 @@ class Between:
             with self.changed:
                 self.changed.wait_for(lambda: number not in self.holding)
             client.sendall(data)
+        client.close()
 
 
 class Flight(unittest.TestCase):
@@ -70,7 +58,7 @@ class Flight(unittest.TestCase):
         self.redis = servers.Redis(Path(scratch.name, "redis"))
         self.addCleanup(self.redis.kill)
         self.redis.await_up()
-        self.between = Between(self.redis.port)
+        self.between = Holds(self.redis.port)
         self.kistd = servers.Kistd(PROGRAM, Path(scratch.name, "kistd"),
                                    self.between.address)
         self.addCleanup(self.kistd.stop)
@@ -90,7 +78,6 @@ class Flight(unittest.TestCase):
 
     def test_the_next_command_does_not_wait_for_an_answer(self):
         accepted = self.between.accepted
-        self.between.seen = b""
         self.between.hold(b":second")
         first, first_status = self.get("first")
         self.between.saw(b":first")

@@ -6,51 +6,33 @@ import json
 import signal
 import socket
 import sys
-import threading
 import unittest
 from pathlib import Path
 
 import servers
+from between import Between
 
 PROGRAM = sys.argv.pop(1)
 
 
-class Cut:
-    """Passes bytes on to a Redis, and cuts a connection that asks for WAIT
-    once armed: what came before was done, and is answered."""
+class Cut(Between):
+    """Cuts a connection that asks for WAIT once armed: what came before was
+    done, and is answered."""
 
-    def __init__(self, port):
-        self.port = port
-        self.armed = False
-        self.cuts = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+    armed = False
+    cuts = 0
 
-    def accept(self):
-        while True:
-            client, _ = self.listener.accept()
-            redis = socket.create_connection(("127.0.0.1", self.port))
-            for way in (self.forth, self.back):
-                threading.Thread(target=way, args=[client, redis],
-                                 daemon=True).start()
-
-    def forth(self, client, redis):
+    def forth(self, client, redis, number):
         while data := client.recv(1 << 16):
             at = data.find(b"*3\r\n$4\r\nWAIT")
             if at >= 0 and self.armed:
                 self.armed = False
                 self.cuts += 1
-                data = data[:at]
-                redis.sendall(data)
+                redis.sendall(data[:at])
                 redis.shutdown(socket.SHUT_WR)
                 return
             redis.sendall(data)
-
-    def back(self, client, redis):
-        while data := redis.recv(1 << 16):
-            client.sendall(data)
-        client.close()
+        redis.close()
 
 
 class WaitsForReplicas(unittest.TestCase):
