@@ -201,12 +201,12 @@ struct env_ops {
     /*
      * Append the keys of a part and their versions to *out, as entries of a
      * frame (replication/frame.h), by hash and then by key, from the first one
-     * behind `after` (empty: the first of all) on: at most FRAME_PAGE_MAX, and
-     * *out_count of them. Fewer than that: there are no more.
+     * behind `after` (empty: the first of all) on: at most limit, which is not
+     * 0, and *out_count of them. Fewer than that: there are no more.
      */
     enum kist_status (*list)(struct env *env, struct env_part part,
-                             struct view after, struct blob *out,
-                             unsigned *out_count);
+                             struct view after, unsigned limit,
+                             struct blob *out, unsigned *out_count);
     void (*lease)(struct env *env, struct env_lease *lease);
 
     /* scan_page_fill(), which may block, and then done. */

@@ -4,8 +4,9 @@
  * From the large to the small: the sums of all partitions that the two share;
  * of the partitions that differ, the sums of their leaves; of the leaves that
  * differ, the keys and versions; and only of what one of them lacks, records.
- * Where so many leaves differ that the whole partition is fewer pages of keys
- * than they are, it is listed whole.
+ * Of the partitions that differ many are looked through together, or each
+ * would cost its own round trips (replication/batch.h): how long an exchange
+ * takes depends on what is brought over, and not on the number of partitions.
  * What differs is looked at again after a while before anything is listed:
  * writes that were on their way are no difference.
  *
@@ -19,13 +20,14 @@
 #ifndef KIST_REPLICATION_EXCHANGE_H
 #define KIST_REPLICATION_EXCHANGE_H
 
+#include "replication/batch.h"
 #include "replication/seat.h"
 
 enum exchange_state {
     EXCHANGE_ROOTS,    /* The sums of partitions are asked for. */
     EXCHANGE_SETTLING, /* Waits for what is under way. */
-    EXCHANGE_LEAVES,   /* The sums of a partition's leaves are asked for. */
-    EXCHANGE_LISTING,  /* A leaf's keys are asked for. */
+    EXCHANGE_LEAVES,   /* The sums of a batch's leaves are asked for. */
+    EXCHANGE_LISTING,  /* A page of its keys is asked for. */
     EXCHANGE_FETCHING, /* The peer's newer records are asked for. */
     EXCHANGE_KEEPING,  /* They go into our store. */
     EXCHANGE_PACING,   /* Waits: so much was enough for now. */
@@ -78,19 +80,19 @@ struct exchange {
     enum exchange_state state;
     unsigned partition;     /* The next one that is not compared. */
     unsigned char *differs; /* A partition each, of all. */
-    uint64_t leaves;        /* Of the partition at hand: a bit for each. */
-    struct env_part part;   /* Partition and leaf at hand. */
-    unsigned had;           /* What was fetched before this partition. */
-    struct blob after;      /* The last key of it that is compared. */
+    struct batch batch;     /* The partitions at hand. */
+    struct blob after;      /* The last key of them that is compared. */
     bool is_last_page;
     struct blob here, there; /* A page of entries of each. */
-    struct exchange_need fetch[FRAME_PAGE_MAX], push[FRAME_PAGE_MAX];
+    struct exchange_need fetch[FRAME_PAGE_MAX];
+    struct view push[FRAME_PAGE_MAX]; /* Keys in one of the pages. */
     unsigned fetch_count, push_count;
+    unsigned fetch_at, push_at; /* Before that, it is done. */
+    unsigned at_hand;    /* So many from there on are asked for or pushed. */
     struct blob records; /* The answer that holds what was fetched. */
     unsigned waiting;    /* Records that are not in our store yet. */
-    bool lacks_file;     /* Of this partition, one could not be brought; */
-    bool lacks_files;    /* or of any. The others are compared all the same. */
-    uint64_t file_bytes; /* Of the files that they need. */
+    bool lacks_files;    /* One could not be brought: others are compared. */
+    uint64_t file_bytes; /* Of the files that these records need. */
     uint64_t progress;   /* Of all files together, and the last time that was */
     uint64_t moved_ms;   /* another number. */
     struct env_call call;

@@ -19,11 +19,13 @@
  *   pushed (answer) result (1) replaced (1) winner's version (16), or progress
  *                   (8) zero (8)
  *   fetch           key size (2) key
- *   fetched         found (1) record size (4) record
+ *   fetched         found (1) record size (4) record, for FRAME_FETCHED_MIN
+ *                   items at least: the others may be asked for again
  *   sums            partition (4) leaf (2)
  *   summed          sum (16)
  *   list            partition (4) leaf (2) key size (2) key to go on behind
- *   listed          an entry each: key size (2) key version (16)
+ *   listed          an entry each, of all these parts: key size (2) key
+ *                   version (16)
  *   scan            one item, and pages as answers: replication/scan_page.h
  *   beat, and its answer
  *                   store (1) clock is good (1) plan (8) vote (8)
@@ -48,14 +50,18 @@
 
 #define FRAME_HEAD_SIZE 64
 #define FRAME_ITEMS_MAX 1024
-#define FRAME_PAGE_MAX  64 /* Entries of a list. */
+#define FRAME_PAGE_MAX  256 /* Entries of a list. */
+
+/* So many fetches are answered at least; behind them the answer may end. */
+#define FRAME_FETCHED_MIN 16
 
 enum frame_kind {
     FRAME_PUSH = 1,
     FRAME_FETCH = 2,
     FRAME_SUMS = 3,
-    FRAME_LIST = 4, /* One item; the answer has one for each entry. */
+    /* 4 was a list of one part: members of that version are not understood. */
     FRAME_BEAT = 5, /* Whoever the sender is, and whatever its ring. */
+    FRAME_LIST = 6, /* The answer has an item for each entry, of all parts. */
     FRAME_SCAN = 8, /* One item; the answer has one for each record. */
 
     /* About rings (replication/change.h). The first two: of any epoch. */

@@ -443,7 +443,7 @@ static struct bucket_sum sum(struct env *env, struct env_part part)
 
 struct page {
     struct blob *out;
-    unsigned count;
+    unsigned count, limit;
 };
 
 static bool add_entry(void *ctx, const struct replica_entry *found)
@@ -452,16 +452,16 @@ static bool add_entry(void *ctx, const struct replica_entry *found)
     struct frame_entry entry = {found->key, found->version};
 
     frame_add_entry(&entry, page->out);
-    return ++page->count < FRAME_PAGE_MAX;
+    return ++page->count < page->limit;
 }
 
 static enum kist_status list(struct env *env, struct env_part part,
-                             struct view after, struct blob *out,
-                             unsigned *out_count)
+                             struct view after, unsigned limit,
+                             struct blob *out, unsigned *out_count)
 {
     struct store *store = of_env(env)->store;
     unsigned bits = bucket_sums_bits(store_sums(store));
-    struct page page = {.out = out};
+    struct page page = {.out = out, .limit = limit};
     struct replica_visitor visitor = {&page, add_entry};
     enum kist_status status =
         replica_list(store, key_hash_range(part.partition, part.leaf, bits),

@@ -24,7 +24,7 @@ static unsigned most_items(enum frame_kind kind)
     case FRAME_PUSH:
         return FRAME_ITEMS_MAX;
     case FRAME_FETCH:
-        return PARCEL_FETCHES;
+        return FRAME_FETCHED_MIN; /* Every one of them is answered. */
     case FRAME_SUMS:
     case FRAME_LIST:
     case FRAME_SCAN:

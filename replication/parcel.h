@@ -11,8 +11,7 @@
 
 #include "replication/frame.h"
 
-#define PARCEL_BYTES   (1u << 20) /* A larger message goes alone. */
-#define PARCEL_FETCHES 16         /* Each may be answered with a record. */
+#define PARCEL_BYTES (1u << 20) /* A larger message goes alone. */
 
 struct parcel {
     struct blob body;

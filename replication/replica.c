@@ -6,9 +6,13 @@
 
 #include "base/owner.h"
 #include "replication/bring.h"
+#include "replication/listing.h"
 #include "replication/scan_page.h"
 
 #include <stdlib.h>
+
+/* An answer to fetches ends here, though more was asked for. */
+enum { FETCHED_BYTES = 4 << 20, FETCHED_MS = 10 };
 
 struct replica_job;
 
@@ -98,16 +102,30 @@ static enum kist_status answer_fetch(struct seat *seat, struct view *body,
     return status == KIST_NOT_FOUND ? KIST_OK : status;
 }
 
+/* The loop has others to answer, and the answer lies in memory. */
+static bool is_enough(const struct seat *seat, unsigned items, size_t bytes,
+                      uint64_t began_ms)
+{
+    return items >= FRAME_FETCHED_MIN &&
+           (bytes >= FETCHED_BYTES ||
+            seat->env->ops->mono_ms(seat->env) - began_ms > FETCHED_MS);
+}
+
 static void fetch(struct seat *seat, const struct frame *frame,
                   struct replica_caller *caller)
 {
     struct blob answer = BLOB_EMPTY;
     struct view body = frame->body;
+    uint64_t began_ms = seat->env->ops->mono_ms(seat->env);
+    unsigned items = 0;
 
     replica_begin_answer(seat, frame, FRAME_OK, &answer);
-    for (unsigned i = 0; i < frame->items; i++) {
-        enum kist_status status = answer_fetch(seat, &body, &answer);
+    for (; items < frame->items; items++) {
+        enum kist_status status;
 
+        if (is_enough(seat, items, answer.size, began_ms))
+            break;
+        status = answer_fetch(seat, &body, &answer);
         if (status == KIST_OK)
             continue;
         /* What cannot be read must not look as if it were not there. */
@@ -116,7 +134,7 @@ static void fetch(struct seat *seat, const struct frame *frame,
                        status == KIST_CORRUPT ? FRAME_BAD : FRAME_BUSY, caller);
         return;
     }
-    replica_send_answer(caller, frame->items, &answer);
+    replica_send_answer(caller, items, &answer);
 }
 
 /*
@@ -155,31 +173,41 @@ static void sums(struct seat *seat, const struct frame *frame,
     replica_send_answer(caller, frame->items, &answer);
 }
 
+/* KIST_INVALID: it must not be asked for. */
+static enum kist_status list_part(struct seat *seat, struct view *body,
+                                  struct blob *answer, unsigned *count)
+{
+    struct env_part part;
+    struct view after;
+
+    if (frame_next_list(body, &part, &after) != KIST_OK || !is_mine(seat, part))
+        return KIST_INVALID;
+    return listing_add(seat->env, part, after, answer, count);
+}
+
 static void list(struct seat *seat, const struct frame *frame,
                  struct replica_caller *caller)
 {
     struct blob answer = BLOB_EMPTY;
-    struct view body = frame->body, after;
-    struct env_part part;
-    unsigned count;
+    struct view body = frame->body;
+    unsigned count = 0;
 
     if (!seat_is_drained(seat)) {
         replica_refuse(seat, frame, FRAME_BUSY, caller);
         return;
     }
-    if (frame_next_list(&body, &part, &after) != KIST_OK ||
-        !is_mine(seat, part)) {
-        replica_refuse(seat, frame, FRAME_BAD, caller);
-        return;
-    }
     replica_begin_answer(seat, frame, FRAME_OK, &answer);
-    if (seat->env->ops->list(seat->env, part, after, &answer, &count) ==
-        KIST_OK) {
-        replica_send_answer(caller, count, &answer);
+    for (unsigned i = 0; i < frame->items; i++) {
+        enum kist_status status = list_part(seat, &body, &answer, &count);
+
+        if (status == KIST_OK)
+            continue;
+        blob_free(&answer);
+        replica_refuse(seat, frame,
+                       status == KIST_INVALID ? FRAME_BAD : FRAME_BUSY, caller);
         return;
     }
-    blob_free(&answer);
-    replica_refuse(seat, frame, FRAME_BUSY, caller);
+    replica_send_answer(caller, count, &answer);
 }
 
 /* Scanning: answered when the page has been read. */

@@ -75,10 +75,10 @@ MUTATIONS = [
      "asked += scan->parts[owners[i]].state != PART_UNASKED ||"),
     ("nothing is compared", "replication/anti_entropy.c",
      "if (!entropy->is_stopped)", "if (false)"),
-    ("a comparison brings the older record", "replication/exchange.c",
+    ("a comparison brings the older record", "replication/listing.c",
      "-side : version_compare(a->version, b->version);",
      "-side : version_compare(b->version, a->version);"),
-    ("a compared record is stamped anew", "replication/exchange.c",
+    ("a compared record is stamped anew", "replication/exchange_fetch.c",
      "wanted->exchange = exchange;",
      "wanted->exchange = exchange;\n    record.version.hlc++;"),
     ("only whole partitions that one lacks are compared",
@@ -87,6 +87,9 @@ MUTATIONS = [
      "*out_differs = bucket_sum_equal(there, (struct bucket_sum){0}) !=\n"
      "        bucket_sum_equal(env->ops->sum(env, part),\n"
      "                         (struct bucket_sum){0});"),
+    ("of partitions that are listed together one is", "replication/replica.c",
+     "i < frame->items; i++) {\n        enum kist_status status = list_part(",
+     "i < 1; i++) {\n        enum kist_status status = list_part("),
     ("a record counts before its file is there", "replication/replica.c",
      "(struct frame_pushed){.result = FRAME_COMING,",
      "(struct frame_pushed){.result = FRAME_DURABLE,"),

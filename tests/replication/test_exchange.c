@@ -6,6 +6,7 @@
 #include <criterion/new/assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct world world;
 static struct network network;
@@ -146,18 +147,78 @@ Test(exchange, a_leaf_of_several_pages_is_compared_whole)
     char key[16];
     struct run run;
 
-    for (unsigned i = 0; i < 230; i++) {
+    for (unsigned i = 0; i < 920; i++) {
         next_key_in(9, &from, key);
         if (i % 3 != 0)
             store(0, key, 5, false);
-        if (i % 5 != 0 && i < 180)
+        if (i % 5 != 0 && i < 720)
             store(1, key, 5 + i % 2, i % 7 == 0);
     }
     exchanged(&run);
     cr_expect_eq(run.exchange.status, KIST_OK);
     cr_expect(eq(uint, run.exchange.differed, 1));
-    cr_expect(gt(uint, run.exchange.fetched, 64));
-    cr_expect(gt(uint, run.exchange.pushed, 32));
+    cr_expect(gt(uint, run.exchange.fetched, FRAME_PAGE_MAX));
+    cr_expect(gt(uint, run.exchange.pushed, FRAME_PAGE_MAX / 2));
+    expect_same();
+}
+
+/* Parts of several partitions, of which pages end within any. */
+Test(exchange, pages_go_on_in_the_next_part)
+{
+    char key[16];
+    struct run run;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "key %u", i);
+        if (i % 3 != 0)
+            store(0, key, 5, false);
+        if (i % 3 != 1)
+            store(1, key, 5 + i % 2, false);
+    }
+    exchanged(&run);
+    cr_expect_eq(run.exchange.status, KIST_OK);
+    expect_same();
+}
+
+/* One after the other it would be 16 times a list and a fetch. */
+Test(exchange, partitions_that_differ_are_looked_through_together)
+{
+    char key[16];
+    struct run run;
+    uint64_t began_us = world.now_us;
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(key, sizeof(key), "key %u", i);
+        store(1, key, 5, false);
+    }
+    exchanged(&run);
+    cr_expect(eq(uint, run.exchange.fetched, 100));
+    expect_same();
+    cr_expect(lt(u64, run.done_us - began_us, 100000 + 10000));
+}
+
+/* Values of 300,000 bytes: messages end before a transport refuses them. */
+Test(exchange, big_records_come_in_pieces)
+{
+    static char bytes[300000];
+    unsigned from = 0;
+    char key[16];
+    struct run run;
+
+    memset(bytes, 'x', sizeof(bytes));
+    for (unsigned i = 0; i < 2 * 40; i++) {
+        struct record record = {.version = {5 << 16, 1},
+                                .value = {bytes, sizeof(bytes)}};
+        struct cell *cell;
+
+        next_key_in(9, &from, key);
+        cell = machine_cell(&network.machines[i % 2], view_of(key));
+        record_encode(view_of(key), &record, &cell->record);
+    }
+    cr_expect_eq(exchanged(&run)->status, KIST_OK);
+    cr_expect(not(world.is_wrong), "%s", world.fault);
+    cr_expect(eq(uint, run.exchange.fetched, 40));
+    cr_expect(eq(uint, run.exchange.pushed, 40));
     expect_same();
 }
 
@@ -322,13 +383,14 @@ static void note_had(struct exchange *exchange, unsigned partition,
 }
 
 /* As a new owner of all of them. */
-static void wanted_partitions(struct run *run)
+static void wanted_partitions(struct run *run, uint64_t bytes_per_s)
 {
     *run = (struct run){.exchange = {.peer = network.machines[1].env.self,
                                      .timeout_ms = 400,
                                      .done = on_done,
                                      .wants = wants_all,
-                                     .has = note_had}};
+                                     .has = note_had,
+                                     .bytes_per_s = bytes_per_s}};
     cr_assert_eq(exchange_start(&run->exchange, &network.machines[0].seat),
                  KIST_OK);
     world_run(&world, world.now_us + 5000000);
@@ -341,9 +403,28 @@ Test(exchange, a_new_owner_has_no_partition_without_its_files)
 
     store_large_value(1, "lost", 1, WITHOUT_FILE);
     store_large_value(1, "there", 2, WITH_FILE);
-    wanted_partitions(&run);
+    wanted_partitions(&run, 0);
     cr_expect(eq(int, run.exchange.status, KIST_CONFLICT));
     cr_expect(has_file(0, 2));
     cr_expect(not(had[ring_partition_of(network.ring, view_of("lost"))]));
     cr_expect(had[ring_partition_of(network.ring, view_of("there"))]);
+}
+
+Test(exchange, a_new_owner_fetches_no_faster_than_it_may)
+{
+    struct run run;
+    uint64_t began_us = world.now_us;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "key %u", i);
+        store(1, key, 5, false);
+    }
+    wanted_partitions(&run, 50000);
+    cr_expect(eq(int, run.exchange.status, KIST_OK));
+    cr_expect(eq(uint, run.exchange.fetched, 1000));
+    cr_expect(gt(u64, run.done_us - began_us, run.exchange.bytes * 1000 / 50));
+    for (unsigned i = 0; i < 16; i++)
+        cr_expect(had[i]);
 }

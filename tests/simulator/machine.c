@@ -4,6 +4,7 @@
 #include "replication/scan_page.h"
 #include "replication/replica.h"
 #include "replication/ring_plan.h"
+#include "replication/transport_curl.h"
 #include "storage/merge.h"
 
 #include <stdio.h>
@@ -228,15 +229,14 @@ static const struct cell *next_cell(const struct machine *machine,
 }
 
 static enum kist_status list(struct env *env, struct env_part part,
-                             struct view after, struct blob *out,
-                             unsigned *out_count)
+                             struct view after, unsigned limit,
+                             struct blob *out, unsigned *out_count)
 {
     struct machine *machine = of_env(env);
     const struct cell *cell;
     unsigned count = 0;
 
-    while (count < FRAME_PAGE_MAX &&
-           (cell = next_cell(machine, part, after)) != NULL) {
+    while (count < limit && (cell = next_cell(machine, part, after)) != NULL) {
         struct record record;
 
         after = blob_view(&cell->key);
@@ -815,8 +815,12 @@ static void travel(struct machine *from, struct machine *to,
 {
     struct network *network = from->network;
     const struct weather *weather = &network->weather;
+    size_t most = is_answer ? TRANSPORT_ANSWER_MAX : TRANSPORT_MESSAGE_MAX;
     unsigned loss = is_answer ? weather->lost_answers : weather->lost_messages;
 
+    world_expect(network->world, bytes.size <= most,
+                 "machine %u sends %zu bytes at once", from->number,
+                 bytes.size);
     if (network->blocked[from->number][to->number] ||
         world_chance(network->world, loss))
         return;

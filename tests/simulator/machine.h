@@ -23,8 +23,8 @@
 #include "tests/simulator/world.h"
 
 #define MACHINES_MAX 8
-#define CELLS_MAX    256 /* Keys that a machine's disk can hold. */
-#define KEPT_MAX     4   /* Names of what it keeps besides. */
+#define CELLS_MAX    1024 /* Keys that a machine's disk can hold. */
+#define KEPT_MAX     4    /* Names of what it keeps besides. */
 #define EPOCHS_MAX   256
 #define FILES_MAX    64 /* Of large values, on a machine's disk. */
 
