@@ -63,10 +63,12 @@ static enum admission check_head(struct exchange *exchange, const char *method,
 static enum route_port port_of(const struct exchange *exchange)
 {
     const struct connection *connection = exchange->connection;
+    const struct settings *settings = exchange->request.api->settings;
 
-    return connection->is_peer    ? ROUTE_PORT_PEERS
-           : connection->is_admin ? ROUTE_PORT_ADMIN
-                                  : ROUTE_PORT_PUBLIC;
+    return connection->is_peer                 ? ROUTE_PORT_PEERS
+           : connection->is_admin              ? ROUTE_PORT_ADMIN
+           : settings->admin_listen.count == 0 ? ROUTE_PORT_SHARED
+                                               : ROUTE_PORT_PUBLIC;
 }
 
 /* What a path takes; for an unknown path, what any path takes. */
@@ -141,11 +143,19 @@ static enum admission answer_options(struct exchange *exchange)
     return ADMISSION_REFUSED;
 }
 
-static const char *no_such_path(const struct exchange *exchange)
+/* What this port does not serve, and perhaps another one does. */
+static enum admission refuse_route(struct exchange *exchange,
+                                   enum problem problem, const char *detail)
 {
-    return view_starts_with(exchange->path, VIEW_LITERAL("/admin/"))
-               ? "What is below /admin is served at --admin-listen alone."
-               : "GET / lists the paths.";
+    const struct route *none;
+    unsigned allowed;
+
+    if (!exchange->connection->is_peer &&
+        route_find(ROUTE_PORT_ADMIN, exchange->request.method, exchange->path,
+                   &none, &allowed) == ROUTE_FOUND)
+        detail = "This is served at --admin-listen alone.";
+    reply_problem(&exchange->request, problem, "%s", detail);
+    return ADMISSION_REFUSED;
 }
 
 static enum admission check_route(struct exchange *exchange)
@@ -162,13 +172,11 @@ static enum admission check_route(struct exchange *exchange)
     case ROUTE_FOUND:
         return ADMISSION_GRANTED;
     case ROUTE_NO_PATH:
-        reply_problem(request, PROBLEM_NO_SUCH_PATH, "%s",
-                      no_such_path(exchange));
-        return ADMISSION_REFUSED;
+        return refuse_route(exchange, PROBLEM_NO_SUCH_PATH,
+                            "GET / lists the paths.");
     case ROUTE_NO_METHOD:
-        reply_problem(request, PROBLEM_METHOD_NOT_ALLOWED,
-                      "Use one of the methods in Allow.");
-        return ADMISSION_REFUSED;
+        return refuse_route(exchange, PROBLEM_METHOD_NOT_ALLOWED,
+                            "Use one of the methods in Allow.");
     }
     return ADMISSION_REFUSED;
 }

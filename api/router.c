@@ -41,9 +41,12 @@ static bool is_at(const struct route *route, enum route_port port)
 {
     bool for_peers = (route->rules & ROUTE_PEERS) != 0;
     bool for_admin = (route->rules & ROUTE_ADMIN) != 0;
+    bool for_changes = (route->rules & ROUTE_CHANGES) != 0;
 
     switch (port) {
     case ROUTE_PORT_PUBLIC:
+        return !for_peers && !for_admin && !for_changes;
+    case ROUTE_PORT_SHARED:
         return !for_peers && !for_admin;
     case ROUTE_PORT_PEERS:
         return for_peers;

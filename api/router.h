@@ -31,10 +31,16 @@ enum route_rule {
     ROUTE_ALWAYS = 4,   /* Answers while stopping and over limits. */
     ROUTE_PEERS = 8,    /* Served at --peer-listen, and only there. */
     ROUTE_ADMIN = 16,   /* Served at --admin-listen, and only there. */
+    ROUTE_CHANGES = 32, /* As well; without --admin-listen where clients are. */
 };
 
 /* Where a connection came in. */
-enum route_port { ROUTE_PORT_PUBLIC, ROUTE_PORT_PEERS, ROUTE_PORT_ADMIN };
+enum route_port {
+    ROUTE_PORT_PUBLIC,
+    ROUTE_PORT_SHARED, /* As well, and there is none for operators. */
+    ROUTE_PORT_PEERS,
+    ROUTE_PORT_ADMIN,
+};
 
 struct route {
     enum method method;

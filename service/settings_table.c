@@ -77,8 +77,10 @@ static const struct setting rows[] = {
      .fallback = "none",
      .description =
          "Where /admin is served, beside all the rest: backups, export and "
-         "import. Nowhere by default; numeric, as `listen`. Keep it to "
-         "127.0.0.1 or an operators' network, and out of every proxy."},
+         "import. Where it is given, the members of a cluster are changed "
+         "there alone, and not at `listen`. Nowhere by default; numeric, as "
+         "`listen`. Keep it to 127.0.0.1 or an operators' network, and out of "
+         "every proxy."},
     {.name = "max-connections",
      .type = SETTING_COUNT,
      FIELD(max_connections),

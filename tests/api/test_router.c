@@ -35,9 +35,10 @@ Test(router, rows_differ_in_their_labels_and_in_what_they_match)
 
 static enum route_port port_of(const struct route *route)
 {
-    return (route->rules & ROUTE_PEERS) != 0   ? ROUTE_PORT_PEERS
-           : (route->rules & ROUTE_ADMIN) != 0 ? ROUTE_PORT_ADMIN
-                                               : ROUTE_PORT_PUBLIC;
+    return (route->rules & ROUTE_PEERS) != 0     ? ROUTE_PORT_PEERS
+           : (route->rules & ROUTE_ADMIN) != 0   ? ROUTE_PORT_ADMIN
+           : (route->rules & ROUTE_CHANGES) != 0 ? ROUTE_PORT_SHARED
+                                                 : ROUTE_PORT_PUBLIC;
 }
 
 static enum route_match find(enum method method, const char *path,
@@ -83,6 +84,24 @@ Test(router, what_is_for_operators_is_nowhere_else)
         cr_expect(is_served_at(ROUTE_PORT_ADMIN, &routes[i]) ==
                       (own != ROUTE_PORT_PEERS),
                   "%s", routes[i].label);
+        cr_expect(is_served_at(ROUTE_PORT_SHARED, &routes[i]) ==
+                      (own == ROUTE_PORT_PUBLIC || own == ROUTE_PORT_SHARED),
+                  "%s", routes[i].label);
+    }
+}
+
+Test(router, the_members_are_changed_where_operators_are)
+{
+    static const struct route changes[] = {
+        {.method = METHOD_POST, .path = "/cluster/plan"},
+        {.method = METHOD_DELETE, .path = "/cluster/plan"},
+        {.method = METHOD_POST, .path = "/cluster/plan/commit"},
+    };
+
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        cr_expect(is_served_at(ROUTE_PORT_ADMIN, &changes[i]));
+        cr_expect(is_served_at(ROUTE_PORT_SHARED, &changes[i]));
+        cr_expect(not(is_served_at(ROUTE_PORT_PUBLIC, &changes[i])));
     }
 }
 

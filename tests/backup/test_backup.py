@@ -373,7 +373,7 @@ def test_memory(kistd, scratch):
 
 
 def test_served_apart(kistd, scratch):
-    """/admin is not where everybody is served."""
+    """/admin is not where everybody is served, nor are members changed."""
     with AdminNode(kistd, scratch + "/apart") as node:
         headers, _ = node.ask("HEAD", "/admin/backup")
         assert headers["Content-Type"] == "application/zstd"
@@ -381,7 +381,13 @@ def test_served_apart(kistd, scratch):
         node.port, admin = node.public_port, node.port
         _, body = node.ask("GET", "/admin/backup", expect=(404,))
         assert "--admin-listen" in json.loads(body)["detail"]
+        for method, path, code in (("POST", "/cluster/plan", 405),
+                                   ("DELETE", "/cluster/plan", 405),
+                                   ("POST", "/cluster/plan/commit", 404)):
+            _, body = node.ask(method, path, expect=(code,))
+            assert "--admin-listen" in json.loads(body)["detail"]
         node.port = admin
+        node.ask("DELETE", "/cluster/plan", expect=(404,))
         node.ask("POST", "/admin/backup", expect=(405,))
         node.ask("GET", "/readyz")
         assert node.stop() == 0
