@@ -102,6 +102,20 @@ void engine_fault_set(struct engine_fault *fault, const char *format, ...)
     va_end(values);
 }
 
+enum kist_status engine_get(struct engine *engine, struct view key,
+                            struct blob *out_value)
+{
+    struct hold hold = HOLD_NOTHING;
+    struct view value;
+    enum kist_status status = engine->ops->get(engine, key, &value, &hold);
+
+    if (status != KIST_OK)
+        return status;
+    blob_append(out_value, value);
+    hold_release(&hold);
+    return out_value->failed ? KIST_NO_MEMORY : KIST_OK;
+}
+
 enum kist_status engine_apply(struct engine *engine,
                               const struct engine_batch *batch,
                               enum engine_sync sync, uint64_t patience_ms)

@@ -72,9 +72,13 @@ struct engine_ops {
 
     void (*close)(struct engine *engine);
 
-    /* Gives *out_value (blob_free). KIST_NOT_FOUND, KIST_CORRUPT, KIST_IO. */
+    /*
+     * Gives *out_hold (hold_release), as long as which *out_value is there,
+     * even if the engine is closed meanwhile. KIST_NOT_FOUND, KIST_CORRUPT,
+     * KIST_IO, KIST_NO_MEMORY.
+     */
     enum kist_status (*get)(struct engine *engine, struct view key,
-                            struct blob *out_value);
+                            struct view *out_value, struct hold *out_hold);
 
     /*
      * The whole batch or nothing. KIST_DISK_FULL: no space; KIST_CORRUPT: a
@@ -140,6 +144,10 @@ struct engine_ops {
 struct engine {
     const struct engine_ops *ops;
 };
+
+/* As ops->get, but appends a copy to *out_value. */
+KIST_CHECKED enum kist_status engine_get(struct engine *engine, struct view key,
+                                         struct blob *out_value);
 
 /* As ops->apply, but a busy engine is tried again for up to patience_ms. */
 KIST_CHECKED enum kist_status engine_apply(struct engine *engine,

@@ -19,7 +19,7 @@ enum {
 };
 
 static enum kist_status get(struct engine *engine, struct view key,
-                            struct blob *out_value)
+                            struct view *out_value, struct hold *out_hold)
 {
     struct lsm *it = self(engine);
     char *failure = NULL;
@@ -31,8 +31,8 @@ static enum kist_status get(struct engine *engine, struct view key,
         return status_of(failure);
     if (data == NULL)
         return KIST_NOT_FOUND;
-    /* leveldb_free() is free() here, so the bytes can be a blob's. */
-    *out_value = (struct blob){.data = data, .size = size, .capacity = size};
+    *out_value = (struct view){data, size};
+    *out_hold = (struct hold){data, size, leveldb_free};
     return KIST_OK;
 }
 
@@ -69,6 +69,11 @@ static void flush(struct engine *engine)
     if (!atomic_load(&it->poisoned))
         leveldb_compact_range(it->db, nowhere.data, nowhere.size, nowhere.data,
                               nowhere.size);
+}
+
+static void free_cache(struct lsm *it)
+{
+    leveldb_cache_destroy(it->cache);
 }
 
 static const struct engine_ops leveldb_ops = {

@@ -43,6 +43,7 @@ struct lsm {
     const char *name; /* Of the library, for people. */
     LSM(t) *db;
     LSM(cache_t) *cache;
+    struct blocks *blocks; /* RocksDB's alone. */
     LSM(filterpolicy_t) *filter;
     LSM(options_t) *options;
     LSM(readoptions_t) *lookups;
@@ -62,6 +63,9 @@ struct lsm_scan {
     bool valid;
     enum kist_status status; /* Sticks: the first damage ends the scan. */
 };
+
+/* Defined by the file that includes this one: the end of its cache. */
+static void free_cache(struct lsm *it);
 
 static struct lsm *self(struct engine *engine)
 {
@@ -101,7 +105,7 @@ static void free_engine(struct lsm *it)
     LSM(readoptions_destroy)(it->lookups);
     LSM(options_destroy)(it->options);
     LSM(filterpolicy_destroy)(it->filter);
-    LSM(cache_destroy)(it->cache);
+    free_cache(it);
     free(it);
 }
 

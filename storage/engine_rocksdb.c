@@ -34,15 +34,101 @@ enum {
     TOLERATE_TORN_TAILS = 0, /* rocksdb::WALRecoveryMode. */
     STOP_AT_DAMAGE = 2,
     THREADS_MAX = 8, /* If nobody says how many. */
+    BLOCK_BYTES = 4096,
+    HELD_LEAST = 32 << 10,
+    HELD_PART = 4, /* A fourth of the cache. */
 };
 
-/* Into memory of our own: a pinned block would have to outlive a reopen. */
+/*
+ * Blocks that are held. An answer to a slow client may outlive the engine, but
+ * all that a block needs is the cache that it lies in: so that goes with the
+ * last of both. And slow clients must not take the cache from all others, so
+ * only a part of it is held, and only where that saves more than it costs; the
+ * rest is copied.
+ */
+struct blocks {
+    atomic_uint users; /* The engine and what is held. */
+    atomic_size_t held;
+    size_t most; /* That held may be. */
+    rocksdb_cache_t *cache;
+};
+
+struct held_block {
+    struct blocks *blocks;
+    size_t size; /* At most. */
+    rocksdb_pinnableslice_t *pinned;
+};
+
+/* NULL: no memory. Takes the cache otherwise. */
+static struct blocks *new_blocks(rocksdb_cache_t *cache, size_t cache_bytes)
+{
+    struct blocks *blocks = calloc(1, sizeof(*blocks));
+
+    if (blocks == NULL)
+        return NULL;
+    blocks->users = 1;
+    blocks->most = cache_bytes / HELD_PART;
+    blocks->cache = cache;
+    return blocks;
+}
+
+static void leave_blocks(struct blocks *blocks)
+{
+    if (atomic_fetch_sub(&blocks->users, 1) > 1)
+        return;
+    rocksdb_cache_destroy(blocks->cache);
+    free(blocks);
+}
+
+static void release_block(void *memory)
+{
+    struct held_block *block = memory;
+
+    rocksdb_pinnableslice_destroy(block->pinned);
+    atomic_fetch_sub(&block->blocks->held, block->size);
+    leave_blocks(block->blocks);
+    free(block);
+}
+
+/* Takes pinned, or false: it has to be copied. */
+static bool hold_block(struct blocks *blocks, rocksdb_pinnableslice_t *pinned,
+                       size_t value_size, struct hold *out_hold)
+{
+    size_t size = value_size + BLOCK_BYTES; /* It ends with such a value. */
+    struct held_block *block;
+
+    if (blocks == NULL || value_size < HELD_LEAST)
+        return false;
+    if (atomic_fetch_add(&blocks->held, size) + size > blocks->most ||
+        (block = malloc(sizeof(*block))) == NULL) {
+        atomic_fetch_sub(&blocks->held, size);
+        return false;
+    }
+    *block = (struct held_block){blocks, size, pinned};
+    atomic_fetch_add(&blocks->users, 1);
+    *out_hold = (struct hold){block, size, release_block};
+    return true;
+}
+
+static enum kist_status copy_block(rocksdb_pinnableslice_t *pinned,
+                                   struct view *value, struct hold *out_hold)
+{
+    struct blob copy = BLOB_EMPTY;
+
+    blob_append(&copy, *value);
+    rocksdb_pinnableslice_destroy(pinned);
+    if (copy.failed)
+        return KIST_NO_MEMORY;
+    *value = blob_view(&copy);
+    *out_hold = hold_blob(&copy);
+    return KIST_OK;
+}
+
 static enum kist_status get(struct engine *engine, struct view key,
-                            struct blob *out_value)
+                            struct view *out_value, struct hold *out_hold)
 {
     struct lsm *it = self(engine);
     char *failure = NULL;
-    struct view value;
     rocksdb_pinnableslice_t *pinned =
         rocksdb_get_pinned(it->db, it->lookups, key.data, key.size, &failure);
 
@@ -50,14 +136,21 @@ static enum kist_status get(struct engine *engine, struct view key,
         return status_of(failure);
     if (pinned == NULL)
         return KIST_NOT_FOUND;
-    value.data = rocksdb_pinnableslice_value(pinned, &value.size);
-    struct blob copy = BLOB_EMPTY;
-    blob_append(&copy, value);
-    rocksdb_pinnableslice_destroy(pinned);
-    if (copy.failed)
-        return KIST_NO_MEMORY;
-    *out_value = copy;
-    return KIST_OK;
+    out_value->data = rocksdb_pinnableslice_value(pinned, &out_value->size);
+    if (hold_block(it->blocks, pinned, out_value->size, out_hold))
+        return KIST_OK;
+    return copy_block(pinned, out_value, out_hold);
+}
+
+/* What is held keeps its blocks, and none of the others. */
+static void free_cache(struct lsm *it)
+{
+    if (it->blocks == NULL) {
+        rocksdb_cache_destroy(it->cache);
+        return;
+    }
+    rocksdb_cache_set_capacity(it->cache, 0);
+    leave_blocks(it->blocks);
 }
 
 static uint64_t approximate_size(struct engine *engine, struct view from,
@@ -141,7 +234,9 @@ static void set_tables(struct lsm *it, size_t cache_bytes)
         rocksdb_block_based_options_create();
 
     it->cache = rocksdb_cache_create_lru(cache_bytes);
+    it->blocks = new_blocks(it->cache, cache_bytes);
     rocksdb_block_based_options_set_block_cache(tables, it->cache);
+    rocksdb_block_based_options_set_block_size(tables, BLOCK_BYTES);
     /* Theirs from here on; it->filter stays NULL. */
     rocksdb_block_based_options_set_filter_policy(
         tables, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));

@@ -82,7 +82,7 @@ enum kist_status replica_list_find(struct store *store, struct view key,
     blob_append_byte(&place, REPLICA_INDEX_SPACE);
     replica_index_place(key, &place);
     if (!place.failed)
-        status = engine->ops->get(engine, blob_view(&place), &value);
+        status = engine_get(engine, blob_view(&place), &value);
     store_return_engine(store);
     if (status == KIST_OK)
         status = replica_index_decode(view_from(blob_view(&place), 1),

@@ -24,7 +24,7 @@ enum kist_status replica_meta_get(struct store *store, struct view name,
 
     if (engine == NULL)
         return KIST_READ_ONLY;
-    status = engine->ops->get(engine, key_of(name, &key), out);
+    status = engine_get(engine, key_of(name, &key), out);
     store_return_engine(store);
     return status;
 }

@@ -36,7 +36,7 @@ struct mark {
 static enum kist_status read_mark(struct engine *engine, struct mark *out)
 {
     struct blob value = BLOB_EMPTY;
-    enum kist_status status = engine->ops->get(engine, MARK_KEY, &value);
+    enum kist_status status = engine_get(engine, MARK_KEY, &value);
 
     *out = (struct mark){MARK_NONE, 0, 0};
     if (status == KIST_NOT_FOUND)

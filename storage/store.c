@@ -133,7 +133,7 @@ static enum kist_status get_u64(struct engine *engine, struct view key,
                                 uint64_t *out_number)
 {
     struct blob value = BLOB_EMPTY;
-    enum kist_status status = engine->ops->get(engine, key, &value);
+    enum kist_status status = engine_get(engine, key, &value);
 
     if (status == KIST_OK) {
         if (value.size == 8)
@@ -465,8 +465,8 @@ enum kist_status store_large_key(struct store *store,
     large_entry_key(reference, entry);
     pthread_rwlock_rdlock(&store->engine_lock);
     if (store->engine != NULL)
-        status = store->engine->ops->get(
-            store->engine, (struct view){entry, sizeof(entry)}, out_key);
+        status = engine_get(store->engine, (struct view){entry, sizeof(entry)},
+                            out_key);
     pthread_rwlock_unlock(&store->engine_lock);
     return status;
 }

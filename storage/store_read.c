@@ -39,7 +39,8 @@ static void count_read(struct store_stats *stats, enum kist_status status,
 enum patience { WAIT, DO_NOT_WAIT };
 
 static enum kist_status get(struct store *store, struct view key,
-                            enum patience patience, struct blob *out_bytes)
+                            enum patience patience, struct view *out_bytes,
+                            struct hold *out_hold)
 {
     char engine_key[1 + STORE_KEY_MAX];
     struct engine *engine = patience == WAIT ? store_borrow_engine(store)
@@ -53,7 +54,7 @@ static enum kist_status get(struct store *store, struct view key,
     if (key.size > 0)
         memcpy(engine_key + 1, key.data, key.size);
     status = engine->ops->get(engine, (struct view){engine_key, 1 + key.size},
-                              out_bytes);
+                              out_bytes, out_hold);
     store_return_engine(store);
     return status;
 }
@@ -64,18 +65,17 @@ static enum kist_status read_engine(struct store *store, struct view key,
                                     struct view *out_encoded)
 {
     uint64_t started_ns = clock_mono_ns();
-    struct blob bytes = BLOB_EMPTY;
-    enum kist_status status = get(store, key, patience, &bytes);
+    struct hold hold = HOLD_NOTHING;
+    enum kist_status status = get(store, key, patience, out_encoded, &hold);
 
     if (status == KIST_OK)
-        status = record_decode(key, blob_view(&bytes), &out_item->record);
+        status = record_decode(key, *out_encoded, &out_item->record);
     count_read(store_stats(store), status, started_ns);
     if (status != KIST_OK) {
-        blob_free(&bytes);
+        hold_release(&hold);
         return status;
     }
-    *out_encoded = blob_view(&bytes);
-    out_item->hold = hold_blob(&bytes);
+    out_item->hold = hold;
     return KIST_OK;
 }
 

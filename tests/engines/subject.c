@@ -82,7 +82,7 @@ void subject_expect(struct view key, struct view value)
 {
     struct blob found = BLOB_EMPTY;
 
-    cr_assert(eq(int, engine->ops->get(engine, key, &found), KIST_OK));
+    cr_assert(eq(int, engine_get(engine, key, &found), KIST_OK));
     cr_assert(view_equal(blob_view(&found), value));
     blob_free(&found);
 }
@@ -91,7 +91,7 @@ void subject_expect_absent(struct view key)
 {
     struct blob found = BLOB_EMPTY;
 
-    cr_assert(eq(int, engine->ops->get(engine, key, &found), KIST_NOT_FOUND));
+    cr_assert(eq(int, engine_get(engine, key, &found), KIST_NOT_FOUND));
     cr_assert(zero(ptr, found.data));
 }
 

@@ -91,7 +91,7 @@ static void write_numbers(unsigned from, unsigned to)
 static enum kist_status read_number(unsigned number)
 {
     struct blob value = BLOB_EMPTY;
-    enum kist_status status = engine->ops->get(engine, key_of(number), &value);
+    enum kist_status status = engine_get(engine, key_of(number), &value);
 
     if (status == KIST_OK)
         cr_assert(view_equal(blob_view(&value), value_of(number)),

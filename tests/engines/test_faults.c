@@ -75,7 +75,7 @@ static unsigned parts_of(struct engine *engine, unsigned number)
     for (unsigned part = 0; part < PARTS; part++) {
         struct blob value = BLOB_EMPTY;
         enum kist_status status =
-            engine->ops->get(engine, part_key(number, part), &value);
+            engine_get(engine, part_key(number, part), &value);
 
         if (status == KIST_OK) {
             cr_assert(view_equal(blob_view(&value),

@@ -93,8 +93,7 @@ Test(leveldb, alone_loses_what_it_acknowledges_after_a_failure)
     for (unsigned i = 0; i < WRITES; i++) {
         struct blob value = BLOB_EMPTY;
 
-        found +=
-            engine->ops->get(engine, view_of(key_of(i)), &value) == KIST_OK;
+        found += engine_get(engine, view_of(key_of(i)), &value) == KIST_OK;
         blob_free(&value);
     }
     engine->ops->close(engine);

@@ -15,18 +15,23 @@ enum { VALUE_SIZE = 60000, WRITES_MAX = 20000, PATIENCE_MS = 30000 };
 static struct scratch scratch;
 static struct engine *engine;
 
-static void set_up(void)
+static void open_engine(void)
 {
     struct engine_options options = {
+        .path = scratch.path,
         .write_buffer_bytes = 64 << 10, /* Each write fills it. */
         .block_cache_bytes = 1 << 20,
     };
     struct engine_fault fault;
 
-    scratch_make(&scratch);
-    options.path = scratch.path;
     cr_assert(eq(int, engine_rocksdb_open(&options, &fault, &engine), KIST_OK),
               "%s", fault.text);
+}
+
+static void set_up(void)
+{
+    scratch_make(&scratch);
+    open_engine();
 }
 
 static void tear_down(void)
@@ -35,16 +40,24 @@ static void tear_down(void)
     scratch_remove(&scratch);
 }
 
-static void fill_batch(struct engine_batch *batch, unsigned number)
+/* Of its own for each number, and nothing that shrinks. */
+static struct view value_of(unsigned number)
 {
     static char value[VALUE_SIZE];
-    char key[16];
 
+    srand(number);
     for (size_t i = 0; i < sizeof(value); i++)
         value[i] = (char)rand();
+    return (struct view){value, sizeof(value)};
+}
+
+static void fill_batch(struct engine_batch *batch, unsigned number)
+{
+    char key[16];
+
     snprintf(key, sizeof(key), "%u", number);
     engine_batch_clear(batch);
-    engine_batch_put(batch, view_of(key), (struct view){value, sizeof(value)});
+    engine_batch_put(batch, view_of(key), value_of(number));
 }
 
 static enum kist_status look_up(unsigned number)
@@ -54,7 +67,7 @@ static enum kist_status look_up(unsigned number)
     enum kist_status status;
 
     snprintf(key, sizeof(key), "%u", number);
-    status = engine->ops->get(engine, view_of(key), &found);
+    status = engine_get(engine, view_of(key), &found);
     blob_free(&found);
     return status;
 }
@@ -79,4 +92,80 @@ Test(rocksdb, refuses_a_write_that_would_wait_and_takes_it_later)
                  KIST_OK));
     cr_assert(eq(int, look_up(number), KIST_OK));
     engine_batch_free(&batch);
+}
+
+/* Held values. */
+
+enum { HELD = 10, OF_CACHE = 4 }; /* Of 1 MiB, a fourth is not more. */
+
+struct held {
+    struct view value;
+    struct hold hold;
+};
+
+static void write_all(void)
+{
+    struct engine_batch batch = {0};
+
+    for (unsigned i = 0; i < HELD; i++) {
+        fill_batch(&batch, i);
+        cr_assert(eq(int,
+                     engine_apply(engine, &batch, ENGINE_ASYNC, PATIENCE_MS),
+                     KIST_OK));
+    }
+    engine_batch_free(&batch);
+    engine->ops->flush(engine);
+    engine->ops->compact(engine);
+}
+
+/* The number of those that are not copies. */
+static unsigned hold_all(struct held all[HELD])
+{
+    unsigned blocks = 0;
+
+    for (unsigned i = 0; i < HELD; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "%u", i);
+        cr_assert(eq(
+            int,
+            engine->ops->get(engine, view_of(key), &all[i].value, &all[i].hold),
+            KIST_OK));
+        blocks += all[i].hold.memory != all[i].value.data;
+        cr_expect(ge(sz, all[i].hold.size, VALUE_SIZE));
+    }
+    return blocks;
+}
+
+static void release_all(struct held all[HELD])
+{
+    for (unsigned i = 0; i < HELD; i++) {
+        cr_assert(view_equal(all[i].value, value_of(i)), "%u", i);
+        hold_release(&all[i].hold);
+    }
+}
+
+Test(rocksdb, lets_a_part_of_its_cache_be_held_and_copies_the_rest)
+{
+    struct held all[HELD];
+
+    write_all();
+    for (unsigned round = 0; round < 3; round++) {
+        cr_expect(eq(uint, hold_all(all), OF_CACHE));
+        release_all(all);
+    }
+}
+
+Test(rocksdb, is_outlived_by_what_is_held)
+{
+    struct held before[HELD], after[HELD];
+
+    write_all();
+    cr_assert(eq(uint, hold_all(before), OF_CACHE));
+    engine->ops->close(engine);
+    open_engine();
+    write_all();
+    cr_assert(eq(uint, hold_all(after), OF_CACHE));
+    release_all(before);
+    release_all(after);
 }
