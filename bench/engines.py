@@ -12,6 +12,7 @@ import measure
 import process
 import servers
 import stage as stages
+from memory_group import MemoryGroup
 from redis_servers import Redis, RedisCluster
 from registry import get_load, load_of, measured_point, put_load, sampling, \
     workload
@@ -160,8 +161,10 @@ def engines_list(stage):
     return compared(stage, loads)
 
 
-FAR_CACHES = ["--cache-bytes", "0", "--block-cache-bytes", "8MiB"]
+FAR_SETTINGS = ["--cache-bytes", "0", "--block-cache-bytes", "8MiB",
+                "--write-buffer-bytes", "8MiB"]
 FAR_VALUE, FAR_BATCH = 1000, 1000
+FAR_MEMORY = 96 * stages.MIB    # At least; an eighth of more data.
 
 
 def far_items(count):
@@ -185,24 +188,44 @@ def fill(server, count):
         measure.cpu_of(now[0] - used[0], now[1] - used[1], count)
 
 
+def far_read(stage, server, count):
+    texts = [server.get(stages.key_of(number))
+             for number in range(0, count, max(count // 100_000, 1))]
+    return sampling(stage, load_of(stage, server, texts), CONNECTIONS)(0)
+
+
+def far_samples(stage, engine, count, limit):
+    """Of the filling and of the reading, within that memory."""
+    try:
+        with MemoryGroup(limit) as group:
+            server = stage.start(OnDisk(stage.program, engine, FAR_SETTINGS))
+            group.add(server.pids())
+            samples = [
+                measure.attempt(lambda _: fill(server, count), 0),
+                measure.attempt(lambda _: far_read(stage, server, count), 0)]
+            server.stop()
+            return samples
+    except measure.Absent as why:
+        return [{"absent": str(why)}] * 2
+
+
 @workload("engines-far", "data beyond every cache", axis="GiB, what",
           group="far")
 def engines_far(stage):
     """Records of 1 KB in random order by batches of 1000 into an empty kistd
-    with 8 MiB of block cache and no object cache, then GET of random keys.
-    Once, not in turns: the data is not made twice. The machine's page cache
-    has no limit here, so this shows what compaction costs, not the disk."""
-    count = (stages.GIB // 4 if stage.scale.quick else 2 * stages.GIB) \
-        // (FAR_VALUE + 100)
+    with 8 MiB of block cache, write buffers of 8 MiB and no object cache, then
+    GET of random keys. kistd's memory, the machine's cache of its files with
+    it, is limited to an eighth of the data, but to 96 MiB at least, by a
+    control group of the kernel; where none can be made nothing is measured.
+    Once, not in turns: the data is not made twice."""
+    size = stages.GIB // 4 if stage.scale.quick else 2 * stages.GIB
+    count = size // (FAR_VALUE + 100)
+    limit = max(size // 8, FAR_MEMORY)
     filled, read = {}, {}
     for engine in ("leveldb", "rocksdb"):
-        server = stage.start(OnDisk(stage.program, engine, FAR_CACHES))
-        filled[server.name] = [fill(server, count)]
-        texts = [server.get(stages.key_of(number))
-                 for number in range(0, count, max(count // 100_000, 1))]
-        load = load_of(stage, server, texts)
-        read[server.name] = [sampling(stage, load, CONNECTIONS)(0)]
-        server.stop()
-    size = f"{count * (FAR_VALUE + 100) / stages.GIB:.1f}"
-    return [{"at": size + ", put", "samples": filled},
-            {"at": size + ", GET", "samples": read}]
+        name = "kistd " + engine
+        filled[name], read[name] = (
+            [sample] for sample in far_samples(stage, engine, count, limit))
+    at = f"{size / stages.GIB:.2f}"
+    return [{"at": at + ", put", "samples": filled},
+            {"at": at + ", GET", "samples": read}]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv.pop(1))
 import measure      # noqa: E402
+import memory_group  # noqa: E402
 import raw_http     # noqa: E402
 import report       # noqa: E402
 import sizes        # noqa: E402
@@ -291,6 +292,30 @@ class Samples(unittest.TestCase):
         self.assertIn("status 201, not 200", found["error"])
         found = self.sample(lambda path: 200, body=b"other")
         self.assertIn("the body is", found["error"])
+
+
+class Memory(unittest.TestCase):
+    def setUp(self):
+        self.kinds = memory_group.KINDS
+        self.folder = tempfile.TemporaryDirectory()
+
+    def tearDown(self):
+        memory_group.KINDS = self.kinds
+        self.folder.cleanup()
+
+    def test_without_a_limit_nothing_is_measured(self):
+        memory_group.KINDS = (Path(self.folder.name) / "none", "limit"),
+        with self.assertRaises(measure.Absent):
+            with memory_group.MemoryGroup(1000):
+                self.fail("it was entered")
+
+    def test_the_next_kind_is_tried_and_processes_are_put_in(self):
+        here = Path(self.folder.name)
+        memory_group.KINDS = (here / "none", "limit"), (here, "limit")
+        with memory_group.MemoryGroup(1000) as group:
+            group.add([77])
+            self.assertEqual((group.folder / "limit").read_text(), "1000")
+            self.assertEqual((group.folder / "cgroup.procs").read_text(), "77")
 
 
 if __name__ == "__main__":
