@@ -123,6 +123,8 @@ static void record_damaged(void *ctx, struct view key)
 
     log_text(&line, "key", key);
     log_end(&line);
+    if (maintenance->parts.damaged != NULL)
+        maintenance->parts.damaged(maintenance->parts.ctx, key);
 }
 
 static void sum_corrected(void *ctx, unsigned partition, unsigned leaf)

@@ -26,7 +26,7 @@ struct maintenance_parts {
     struct log *log;
     void *ctx;
     bool (*rests)(void *ctx); /* What else ends before the loop stops. */
-    /* The file of a large value is lost or damaged. Any thread. */
+    /* A record, or a large value's file, is lost or damaged. Any thread. */
     void (*damaged)(void *ctx, struct view key);
 };
 

@@ -164,6 +164,8 @@ static enum kist_status get(struct env *env, struct view key,
 
     if (cell->record.size == 0)
         return KIST_NOT_FOUND;
+    if (cell->is_damaged)
+        return KIST_CORRUPT;
     blob_append(&copy, blob_view(&cell->record));
     if (record_decode(key, blob_view(&copy), &item.record) != KIST_OK)
         abort();
@@ -412,16 +414,22 @@ static void keep_newer(struct machine *machine, struct env_apply *apply)
     struct cell *cell = machine_cell(machine, apply->key);
     struct record stored;
     bool has = machine_record(machine, apply->key, &stored) != NULL;
+    int order = has ? merge_compare(&stored, &apply->record) : -1;
 
+    if (cell->is_damaged && order > 0) {
+        apply->status = KIST_CORRUPT;
+        return;
+    }
     apply->status = KIST_OK;
     apply->replaced = has && !record_is_dead(&stored, wall_ms(&machine->env));
-    if (has && merge_compare(&stored, &apply->record) >= 0) {
+    if (order >= 0 && !cell->is_damaged) {
         apply->winner = stored.version;
         if (file_of(&stored) != file_of(&apply->record))
             drop_file(machine, &apply->record);
         return;
     }
-    if (version_compare(apply->record.version, apply->floor) < 0) {
+    if (order != 0 &&
+        version_compare(apply->record.version, apply->floor) < 0) {
         apply->status = KIST_CONFLICT;
         drop_file(machine, &apply->record);
         return;
@@ -433,6 +441,7 @@ static void keep_newer(struct machine *machine, struct env_apply *apply)
     if (has && file_of(&stored) != file_of(&apply->record))
         drop_file(machine, &stored);
     apply->winner = apply->record.version;
+    cell->is_damaged = false;
     blob_clear(&cell->record);
     record_encode(apply->key, &apply->record, &cell->record);
 }

@@ -44,6 +44,7 @@ struct cell {
     struct blob key;
     uint64_t hash; /* The ring's, of the key. */
     struct blob record;
+    bool is_damaged; /* The index has it, and it cannot be read. */
 };
 
 struct kept {
