@@ -236,10 +236,16 @@ static enum kist_status finish_file(struct import_reader *reader,
 {
     struct large_reference reference;
     struct blob bytes = BLOB_EMPTY;
-    enum kist_status status = finish_named(reader, operation, &reference);
+    enum kist_status status;
 
-    if (status != KIST_OK)
+    /* Room first: a file that is finished and not named would stay. */
+    if (blob_reserve(&bytes, LARGE_REFERENCE_SIZE) != KIST_OK)
+        return KIST_NO_MEMORY;
+    status = finish_named(reader, operation, &reference);
+    if (status != KIST_OK) {
+        blob_free(&bytes);
         return status;
+    }
     large_discard(reader->file);
     reader->file = NULL;
     large_reference_encode(&reference, &bytes);
@@ -247,7 +253,7 @@ static enum kist_status finish_file(struct import_reader *reader,
     operation->edit.result = bytes;
     operation->put.value = blob_view(&bytes);
     operation->put.large = true;
-    return bytes.failed ? KIST_NO_MEMORY : KIST_OK;
+    return KIST_OK;
 }
 
 /* KIST_INVALID: it is not, and was told. */
