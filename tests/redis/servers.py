@@ -127,6 +127,7 @@ class Cluster:
                          for node in self.nodes)))
         for node in self.nodes:
             node.ask("CONFIG", "SET", "cluster-node-timeout", 1000)
+            node.flags += ("--cluster-node-timeout", "1000")  # Started anew.
 
     def masters(self):
         return [node for node in self.nodes if node.process.poll() is None
