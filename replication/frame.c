@@ -50,24 +50,35 @@ void frame_seal(unsigned items, struct blob *out)
     blob_append_u64(out, XXH3_64bits(out->data, out->size));
 }
 
-static bool is_kind(unsigned kind)
+/* Over the answer to one item. False: it is cut short. */
+static bool skip_pushed(struct view *body);
+static bool skip_fetched(struct view *body);
+
+/* A row a kind: what is not here is none. */
+static const struct kind {
+    bool is_known;
+    bool is_for_home;
+    bool (*skip_answer)(struct view *body); /* NULL: cannot be told apart. */
+} kinds[] = {
+    [FRAME_PUSH] = {.is_known = true, .skip_answer = skip_pushed},
+    [FRAME_FETCH] = {.is_known = true, .skip_answer = skip_fetched},
+    [FRAME_SUMS] = {.is_known = true},
+    [FRAME_BEAT] = {.is_known = true, .is_for_home = true},
+    [FRAME_LIST] = {.is_known = true},
+    [FRAME_SCAN] = {.is_known = true},
+    [FRAME_RING] = {.is_known = true, .is_for_home = true},
+    [FRAME_ADOPT] = {.is_known = true, .is_for_home = true},
+    [FRAME_PREPARE] = {.is_known = true, .is_for_home = true},
+    [FRAME_ACCEPT] = {.is_known = true, .is_for_home = true},
+    [FRAME_MOVES] = {.is_known = true, .is_for_home = true},
+    [FRAME_FLOOR] = {.is_known = true, .is_for_home = true},
+};
+
+static const struct kind *kind_of(unsigned number)
 {
-    switch ((enum frame_kind)kind) {
-    case FRAME_PUSH:
-    case FRAME_FETCH:
-    case FRAME_SUMS:
-    case FRAME_LIST:
-    case FRAME_SCAN:
-    case FRAME_BEAT:
-    case FRAME_RING:
-    case FRAME_ADOPT:
-    case FRAME_PREPARE:
-    case FRAME_ACCEPT:
-    case FRAME_MOVES:
-    case FRAME_FLOOR:
-        return true;
-    }
-    return false;
+    static const struct kind none = {0};
+
+    return number < sizeof(kinds) / sizeof(kinds[0]) ? &kinds[number] : &none;
 }
 
 enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
@@ -81,7 +92,7 @@ enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
         return KIST_CORRUPT;
     size = bytes.size - FRAME_HEAD_SIZE - CHECKSUM_SIZE;
     kind = (unsigned char)head[3] & ~(unsigned)ANSWER;
-    if (read_u32(head + AT_SIZE) != size || !is_kind(kind) ||
+    if (read_u32(head + AT_SIZE) != size || !kind_of(kind)->is_known ||
         (unsigned char)head[4] > FRAME_BAD ||
         read_u16(head + AT_ITEMS) > FRAME_ITEMS_MAX)
         return KIST_CORRUPT;
@@ -108,20 +119,8 @@ enum kist_status frame_decode(struct view bytes, struct frame *out_frame)
 
 bool frame_is_for_home(struct view bytes)
 {
-    if (bytes.size < FRAME_HEAD_SIZE)
-        return false;
-    switch ((unsigned char)bytes.data[3]) {
-    case FRAME_BEAT:
-    case FRAME_RING:
-    case FRAME_ADOPT:
-    case FRAME_PREPARE:
-    case FRAME_ACCEPT:
-    case FRAME_MOVES:
-    case FRAME_FLOOR:
-        return true;
-    default: /* Others, and whatever a byte may be. */
-        return false;
-    }
+    return bytes.size >= FRAME_HEAD_SIZE &&
+           kind_of((unsigned char)bytes.data[3])->is_for_home;
 }
 
 /* Items. */
@@ -410,45 +409,33 @@ enum kist_status frame_next_entry(struct view *body,
     return KIST_OK;
 }
 
-static enum kist_status skip_fetched(struct view *body)
+static bool skip_pushed(struct view *body)
+{
+    struct view pushed;
+
+    return take(body, PUSHED_SIZE, &pushed);
+}
+
+static bool skip_fetched(struct view *body)
 {
     struct view found, bytes;
 
-    return take(body, 1, &found) && take_bytes(body, &bytes) ? KIST_OK
-                                                             : KIST_CORRUPT;
+    return take(body, 1, &found) && take_bytes(body, &bytes);
 }
 
 enum kist_status frame_next_answers(enum frame_kind kind, struct view *body,
                                     unsigned count, struct view *out_part)
 {
-    const char *start = body->data;
-    struct view skipped;
-    enum kist_status status = KIST_OK;
+    struct view left = *body;
 
-    switch (kind) {
-    case FRAME_PUSH:
-        return take(body, (size_t)PUSHED_SIZE * count, out_part) ? KIST_OK
-                                                                 : KIST_CORRUPT;
-    case FRAME_FETCH:
-        for (unsigned i = 0; i < count && status == KIST_OK; i++)
-            status = skip_fetched(body);
-        skipped = (struct view){start, (size_t)(body->data - start)};
-        if (status == KIST_OK)
-            *out_part = skipped;
-        return status;
-    case FRAME_SUMS:
-    case FRAME_LIST:
-    case FRAME_SCAN:
-    case FRAME_BEAT:
-    case FRAME_RING:
-    case FRAME_ADOPT:
-    case FRAME_PREPARE:
-    case FRAME_ACCEPT:
-    case FRAME_MOVES:
-    case FRAME_FLOOR:
-        break;
-    }
-    return KIST_INVALID;
+    if (kind_of(kind)->skip_answer == NULL)
+        return KIST_INVALID;
+    for (unsigned i = 0; i < count; i++)
+        if (!kind_of(kind)->skip_answer(&left))
+            return KIST_CORRUPT;
+    *out_part = (struct view){body->data, body->size - left.size};
+    *body = left;
+    return KIST_OK;
 }
 
 enum kist_status frame_next_beat(struct view *body, struct frame_beat *out_beat)
