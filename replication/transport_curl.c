@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "replication/outbox.h"
+#include "replication/transport_handle.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -20,8 +21,6 @@
 #define SCHEME_SIZE (sizeof(SCHEME) - 1)
 
 enum {
-    CONNECT_MS = 1000,
-    IDLE_S = 30,        /* An older connection is not used again. */
     KEPT_BYTES = 65536, /* Of memory that an idle transfer keeps. */
     URL_SIZE = 300,
 };
@@ -286,30 +285,11 @@ static size_t on_bytes(char *bytes, size_t one, size_t size, void *ctx)
 
 /* Transfers. */
 
-static bool set_options(struct transfer *transfer,
-                        const struct transport *transport)
+static bool set_options(CURL *easy, struct transfer *transfer)
 {
-    CURL *easy = transfer->easy;
-    CURLcode results[] = {
-        curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer),
-        curl_easy_setopt(easy, CURLOPT_POST, 1L),
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transport->headers),
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes),
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer),
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L),
-        curl_easy_setopt(easy, CURLOPT_PROXY, ""),
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http"),
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                         (long)CURL_HTTP_VERSION_1_1),
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS),
-        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_S),
-        curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L),
-    };
-
-    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
-        if (results[i] != CURLE_OK)
-            return false;
-    return true;
+    return curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK;
 }
 
 static void free_transfer(struct transfer *transfer)
@@ -334,8 +314,9 @@ static struct transfer *take_transfer(struct transport *transport,
     if (transfer == NULL)
         return NULL;
     transfer->peer = peer;
-    transfer->easy = curl_easy_init();
-    if (transfer->easy == NULL || !set_options(transfer, transport)) {
+    transfer->easy =
+        transport_handle_new(transport->headers, on_bytes, transfer);
+    if (transfer->easy == NULL || !set_options(transfer->easy, transfer)) {
         free_transfer(transfer);
         return NULL;
     }
@@ -539,28 +520,13 @@ void transport_flush(struct transport *transport)
 
 /* From open to close. */
 
-static bool add_header(struct transport *transport, const char *line)
+static bool make_headers(struct curl_slist **headers, const char *secret)
 {
-    struct curl_slist *longer = curl_slist_append(transport->headers, line);
-
-    if (longer != NULL)
-        transport->headers = longer;
-    return longer != NULL;
-}
-
-static bool make_headers(struct transport *transport, const char *secret)
-{
-    struct blob line = BLOB_EMPTY;
-    bool made;
-
-    blob_printf(&line, "Authorization: Bearer %s", secret);
-    blob_append_byte(&line, '\0');
-    made = !line.failed &&
-           (secret[0] == '\0' || add_header(transport, line.data)) &&
-           add_header(transport, "Content-Type: application/octet-stream") &&
-           add_header(transport, "Expect:") && add_header(transport, "Accept:");
-    blob_free(&line);
-    return made;
+    return transport_handle_add_secret(headers, secret) &&
+           transport_handle_add_header(
+               headers, "Content-Type: application/octet-stream") &&
+           transport_handle_add_header(headers, "Expect:") &&
+           transport_handle_add_header(headers, "Accept:");
 }
 
 static bool set_multi(struct transport *transport)
@@ -598,7 +564,7 @@ enum kist_status transport_open(const struct transport_options *options,
     if (status == KIST_OK) {
         transport->multi = curl_multi_init();
         if (transport->multi == NULL || !set_multi(transport) ||
-            !make_headers(transport, options->secret))
+            !make_headers(&transport->headers, options->secret))
             status = KIST_IO;
     }
     if (status != KIST_OK) {

@@ -1,15 +1,15 @@
 #include "replication/transport_fetch.h"
 
+#include "replication/transport_handle.h"
+
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    CONNECT_MS = 1000,
     SILENCE_S = 5,      /* Less than LEAST_BYTES a second for so long: over. */
     LEAST_BYTES = 1024, /* A second. */
-    IDLE_S = 30,        /* An older connection is not used again. */
     BUFFER_BYTES = 256 << 10,
     RANGE_SIZE = 64,
 };
@@ -61,19 +61,9 @@ static bool set_options(struct transport_fetch *fetch)
 {
     CURL *easy = fetch->easy;
     CURLcode results[] = {
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->headers),
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes),
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch),
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L),
-        curl_easy_setopt(easy, CURLOPT_PROXY, ""),
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http"),
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                         (long)CURL_HTTP_VERSION_1_1),
         curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L),
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS),
         curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)LEAST_BYTES),
         curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S),
-        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_S),
         curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES),
         curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L),
         curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress),
@@ -86,20 +76,6 @@ static bool set_options(struct transport_fetch *fetch)
     return true;
 }
 
-static bool set_headers(struct transport_fetch *fetch, const char *secret)
-{
-    struct blob line = BLOB_EMPTY;
-
-    if (secret[0] == '\0')
-        return true;
-    blob_printf(&line, "Authorization: Bearer %s", secret);
-    blob_append_byte(&line, '\0');
-    if (!line.failed)
-        fetch->headers = curl_slist_append(NULL, line.data);
-    blob_free(&line);
-    return fetch->headers != NULL;
-}
-
 struct transport_fetch *
 transport_fetch_new(const struct transport_fetch_options *options)
 {
@@ -108,9 +84,9 @@ transport_fetch_new(const struct transport_fetch_options *options)
     if (fetch == NULL)
         return NULL;
     fetch->stopping = options->stopping;
-    fetch->easy = curl_easy_init();
-    if (fetch->easy == NULL || !set_headers(fetch, options->secret) ||
-        !set_options(fetch)) {
+    if (transport_handle_add_secret(&fetch->headers, options->secret))
+        fetch->easy = transport_handle_new(fetch->headers, on_bytes, fetch);
+    if (fetch->easy == NULL || !set_options(fetch)) {
         transport_fetch_free(fetch);
         return NULL;
     }
