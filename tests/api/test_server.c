@@ -262,7 +262,7 @@ static void tear_down(void)
     close(scene.null);
 }
 
-TestSuite(server, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(server, .init = set_up, .fini = tear_down, .timeout = 120);
 
 static void hear(void)
 {
