@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-TestSuite(waiters_loops, .timeout = 30);
+TestSuite(waiters_loops, .timeout = 120);
 
 enum { LIMIT = 8 };
 
