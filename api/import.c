@@ -26,7 +26,7 @@
 /* Both buffers, the longest line that waits for its end, and values of it. */
 #define MEMORY_BYTES (2 * BUFFER_BYTES + 2 * (size_t)IMPORT_LINE_MAX)
 
-/* Between two tries, while the queue of the commit is full. */
+/* Between two tries, while the commit, or the engine, has too much to do. */
 #define AGAIN_MS 20
 
 struct import {
@@ -206,10 +206,50 @@ static void settle_all(struct import *import)
 
 /* On one node: the commit. */
 
+static void prepare(struct import *import, size_t i)
+{
+    struct batch_operation *operation = &import->operations[i].operation;
+    struct write *write = &import->writes[i];
+
+    batch_operation_prepare(operation, write);
+    if (import->mode == IMPORT_MERGE && import->api->cluster == NULL)
+        write->kind = WRITE_APPLY;
+    if (import->mode == IMPORT_OVERWRITE)
+        write->next.version = VERSION_NONE;
+    if (import->mode == IMPORT_OVERWRITE)
+        write->next.created_ms = 0;
+}
+
+static void prepare_all(struct import *import)
+{
+    for (size_t i = 0; i < import->count; i++)
+        prepare(import, i);
+}
+
+static void wait_a_little(struct import *import)
+{
+    import->waiting = true;
+    loop_timer_set(import->again, AGAIN_MS);
+}
+
+/* The engine has taken none of it, and will when it has caught up. */
+static bool is_refused_for_now(const struct import *import)
+{
+    for (size_t i = 0; i < import->count; i++)
+        if (import->writes[i].status != KIST_BUSY)
+            return false;
+    return !import->closed;
+}
+
 static void committed(struct commit_group *group)
 {
     struct import *import = OWNER(group, struct import, group);
 
+    if (is_refused_for_now(import)) {
+        prepare_all(import);
+        wait_a_little(import);
+        return;
+    }
     settle_all(import);
     end_round(import);
 }
@@ -242,8 +282,7 @@ static void commit(void *ctx)
         fail_writes(import, status);
         return;
     }
-    import->waiting = true;
-    loop_timer_set(import->again, AGAIN_MS);
+    wait_a_little(import);
 }
 
 /* In a cluster: the owners of the keys. */
@@ -301,20 +340,6 @@ static void ask_owners(struct import *import)
     end_round(import);
 }
 
-static void prepare(struct import *import, size_t i)
-{
-    struct batch_operation *operation = &import->operations[i].operation;
-    struct write *write = &import->writes[i];
-
-    batch_operation_prepare(operation, write);
-    if (import->mode == IMPORT_MERGE && import->api->cluster == NULL)
-        write->kind = WRITE_APPLY;
-    if (import->mode == IMPORT_OVERWRITE)
-        write->next.version = VERSION_NONE;
-    if (import->mode == IMPORT_OVERWRITE)
-        write->next.created_ms = 0;
-}
-
 /* On the pool. */
 static void run_read(struct file_work *work)
 {
@@ -334,8 +359,7 @@ static void was_read(struct file_work *work)
 {
     struct import *import = OWNER(work, struct import, work);
 
-    for (size_t i = 0; i < import->count; i++)
-        prepare(import, i);
+    prepare_all(import);
     if (import->closed) {
         if (import->api->cluster != NULL &&
             import->loop->state < HTTP_LOOP_STOPPING) /* Or the next start. */
