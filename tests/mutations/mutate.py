@@ -116,8 +116,6 @@ MUTATIONS = [
     ("what was accepted is not asked for again", "replication/change.c",
      "if (change->coming == NULL && decree_is_open",
      "if (false && decree_is_open"),
-    ("two changes are made at once", "replication/decree.c",
-     "if (compare(said->accepted, decree->best) <= 0)", "if (true)"),
     ("a ring is forgotten by a restart", "replication/change.c",
      "env->ops->keep(env, &change->keep);",
      "on_kept(&change->keep, KIST_OK);"),

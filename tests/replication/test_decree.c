@@ -58,11 +58,12 @@ static void on_reply(struct replica_caller *caller, struct view answer)
                      KIST_OK);
 }
 
-/* The answer, until the next one. */
-static struct listener *ask(enum frame_kind kind, uint64_t round)
+/* The answer of a machine, until the next one. */
+static struct listener *ask_of(unsigned machine, enum frame_kind kind,
+                               uint64_t round)
 {
     static struct listener listener;
-    struct seat *seat = &network.machines[0].seat;
+    struct seat *seat = &network.machines[machine].seat;
     struct frame head = seat_head(seat, kind, seat->env->self);
     struct frame_ballot ballot = {round, 77};
     struct blob message = BLOB_EMPTY;
@@ -82,6 +83,11 @@ static struct listener *ask(enum frame_kind kind, uint64_t round)
     cr_assert(listener.has_answer);
     cr_assert_eq(listener.frame.status, FRAME_OK);
     return &listener;
+}
+
+static struct listener *ask(enum frame_kind kind, uint64_t round)
+{
+    return ask_of(0, kind, round);
 }
 
 Test(decree, a_promise_keeps_lower_ballots_out)
@@ -115,4 +121,61 @@ Test(decree, a_restart_remembers_promise_and_ring)
     listener = ask(FRAME_PREPARE, 6);
     cr_expect(listener->said.granted);
     cr_expect(view_equal(listener->said.ring, blob_view(&ring)));
+}
+
+/* A member that proposes. */
+struct proposer {
+    struct decree decree;
+    enum kist_status status;
+    struct blob ring;
+    bool is_done;
+};
+
+static void on_decided(struct decree *decree, enum kist_status status,
+                       struct view decided)
+{
+    struct proposer *proposer = OWNER(decree, struct proposer, decree);
+
+    proposer->is_done = true;
+    proposer->status = status;
+    blob_clear(&proposer->ring);
+    blob_append(&proposer->ring, decided);
+}
+
+static void propose(struct proposer *proposer, struct view wanted)
+{
+    proposer->is_done = false;
+    cr_assert_eq(decree_propose(&proposer->decree, wanted), KIST_OK);
+    world_run(&world, world.now_us + 20000);
+    cr_assert(proposer->is_done);
+}
+
+/* Two of four have accepted a ring: a majority may have, for all one knows. */
+Test(decree, who_proposes_another_ring_takes_the_one_that_may_be_decided)
+{
+    struct ring_change change = {.leaving = view_of(network.machines[1].name)};
+    struct proposer proposer = {
+        .decree = {.seat = &network.machines[0].seat,
+                   .timeout_ms = 400,
+                   .decided = on_decided},
+    };
+    struct blob other = BLOB_EMPTY;
+    struct ring *planned;
+
+    cr_assert_eq(ring_plan_change(network.first, &change, &planned), KIST_OK);
+    ring_bytes_encode(planned, &other);
+    ring_free(planned);
+    cr_assert_eq(decree_start(&proposer.decree, (struct view){0}), KIST_OK);
+    cr_expect(ask_of(1, FRAME_ACCEPT, 5)->said.granted);
+    cr_expect(ask_of(2, FRAME_ACCEPT, 5)->said.granted);
+
+    propose(&proposer, blob_view(&other));
+    cr_expect_eq(proposer.status, KIST_CONFLICT); /* Now it knows the round. */
+    propose(&proposer, blob_view(&other));
+    cr_expect_eq(proposer.status, KIST_OK);
+    cr_expect(view_equal(blob_view(&proposer.ring), blob_view(&ring)));
+
+    blob_free(&other);
+    blob_free(&proposer.ring);
+    decree_clear(&proposer.decree);
 }
