@@ -21,9 +21,29 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Purging: partition after partition. */
+/*
+ * Purging: partition after partition, round and round: a floor that is raised
+ * before a pass is through must not begin it anew, or the last partitions would
+ * have no turn.
+ */
 
 static void purge(struct floor *floor);
+
+static void next_to_purge(struct floor *floor)
+{
+    floor->partition =
+        (floor->partition + 1) % ring_partitions(floor->seat->ring);
+    if (floor->to_purge > 0)
+        floor->to_purge--;
+}
+
+/* All of them, and again the one whose purge is under way. */
+static void purge_all(struct floor *floor)
+{
+    floor->to_purge =
+        ring_partitions(floor->seat->ring) + (unsigned)floor->is_purging;
+    purge(floor);
+}
 
 static void on_purged(struct env_drop *drop, enum kist_status status)
 {
@@ -34,7 +54,7 @@ static void on_purged(struct env_drop *drop, enum kist_status status)
     if (floor->is_stopped)
         return;
     if (status == KIST_OK) {
-        floor->partition++;
+        next_to_purge(floor);
         purge(floor);
         return;
     }
@@ -53,10 +73,11 @@ static void purge(struct floor *floor)
 
     if (floor->is_purging || floor->is_stopped)
         return;
-    while (floor->partition < ring_partitions(ring) &&
-           !ring_is_owner(ring, floor->partition, self))
-        floor->partition++;
-    if (floor->partition >= ring_partitions(ring) || floor->levels.purge == 0)
+    if (floor->partition >= ring_partitions(ring))
+        floor->partition = 0;
+    while (floor->to_purge > 0 && !ring_is_owner(ring, floor->partition, self))
+        next_to_purge(floor);
+    if (floor->to_purge == 0 || floor->levels.purge == 0)
         return;
     floor->is_purging = true;
     floor->drop = (struct env_drop){.partition = floor->partition,
@@ -131,10 +152,8 @@ static void on_kept(struct env_keep *keep, enum kist_status status)
                 floor->coming.floor > floor->levels.floor);
     floor->levels = floor->coming;
     hold_to_levels(floor);
-    if (is_purge) {
-        floor->partition = 0;
-        purge(floor);
-    }
+    if (is_purge)
+        purge_all(floor);
     settle(floor);
 }
 
@@ -495,9 +514,7 @@ void floor_follow(struct floor *floor)
 {
     floor->mark = 0;
     give_up(floor);
-    if (floor->partition >= ring_partitions(floor->seat->ring))
-        floor->partition = 0; /* What came to be ours may have some left. */
-    purge(floor);
+    purge_all(floor); /* What came to be ours may have some left. */
 }
 
 enum kist_status floor_start(struct floor *floor, struct view kept)

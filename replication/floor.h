@@ -76,6 +76,7 @@ struct floor {
 
     struct env_drop drop;
     unsigned partition; /* The next one to purge. */
+    unsigned to_purge;  /* From there on, round and round. */
     bool is_purging;
 
     /* Driving. */
