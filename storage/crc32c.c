@@ -48,3 +48,8 @@ uint32_t crc32c_of(const struct crc32c *crc, struct view bytes)
         sum = sum >> 8 ^ table[0][(sum ^ *at) & 0xFF];
     return ~sum;
 }
+
+uint32_t crc32c_masked(uint32_t sum)
+{
+    return (sum >> 15 | sum << 17) + 0xA282EAD8u;
+}

@@ -18,4 +18,7 @@ struct crc32c {
 void crc32c_init(struct crc32c *crc);
 uint32_t crc32c_of(const struct crc32c *crc, struct view bytes);
 
+/* As LevelDB writes a sum down, so that sums of sums are none. */
+uint32_t crc32c_masked(uint32_t sum);
+
 #endif

@@ -12,11 +12,14 @@
 #include "storage/engine_lsm.h"
 
 #include "storage/small_file.h"
+#include "storage/wal_mend.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,11 +125,47 @@ static bool may_open(const struct wal_verdict *verdict, bool accept_data_loss)
     return false;
 }
 
+/* Nothing is lost by it: the entry never took effect. */
+static void mend_manifest(const struct lsm *it, struct wal_verdict *verdict)
+{
+    int directory = open(it->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum kist_status status = KIST_IO;
+    struct wal_verdict mended;
+    char name[40];
+
+    snprintf(name, sizeof(name), "MANIFEST-%06" PRIu64, verdict->manifest);
+    if (directory >= 0)
+        status =
+            wal_mend_manifest(directory, name, verdict->manifest_damage_at);
+    if (status == KIST_OK)
+        status = wal_check(it->path, it->owner, &mended);
+    if (status == KIST_OK && mended.damage <= WAL_TORN_TAIL) {
+        *verdict = mended;
+        engine_fault_set(&verdict->fault,
+                         "an entry that a failed write had cut off was taken "
+                         "out of %s/%s; all data is there",
+                         it->path, name);
+    }
+    if (directory >= 0)
+        close(directory);
+}
+
+static enum kist_status check_logs(const struct lsm *it,
+                                   struct wal_verdict *verdict)
+{
+    enum kist_status status = wal_check(it->path, it->owner, verdict);
+
+    if (status == KIST_OK && it->owner == WAL_OF_LEVELDB &&
+        verdict->damage == WAL_UNREADABLE && verdict->manifest_may_be_cut)
+        mend_manifest(it, verdict);
+    return status;
+}
+
 static enum kist_status open_checked(struct lsm *it, bool accept_data_loss,
                                      struct engine_fault *out_fault)
 {
     struct wal_verdict verdict;
-    enum kist_status status = wal_check(it->path, it->owner, &verdict);
+    enum kist_status status = check_logs(it, &verdict);
 
     if (status != KIST_OK) {
         engine_fault_set(out_fault, "cannot check the logs in %s: %s", it->path,

@@ -106,13 +106,6 @@ static void take_fragment(struct reader *reader, size_t at,
     }
 }
 
-static uint32_t unmasked(uint32_t crc)
-{
-    uint32_t rotated = crc - 0xA282EAD8u;
-
-    return rotated >> 17 | rotated << 15;
-}
-
 /* False if no intact fragment begins there. */
 static bool fragment_at(const struct reader *reader, size_t at,
                         struct fragment *out_fragment)
@@ -131,8 +124,9 @@ static bool fragment_at(const struct reader *reader, size_t at,
         size > left - HEAD_SIZE)
         return false;
     /* The type is summed together with the bytes. */
-    if (crc32c_of(&reader->crc, (struct view){(const char *)head + 6,
-                                              size + 1}) != unmasked(crc))
+    if (crc32c_masked(crc32c_of(
+            &reader->crc, (struct view){(const char *)head + 6, size + 1})) !=
+        crc)
         return false;
     *out_fragment = (struct fragment){
         .type = head[6],

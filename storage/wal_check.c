@@ -214,7 +214,7 @@ static enum kist_status check_manifest(struct check *check)
     struct wal_survey survey = {0};
     char name[NAME_ROOM];
     enum kist_status status;
-    bool broken;
+    bool broken, is_sealed;
 
     manifest_name(name, check->manifest);
     status = wal_survey(check->directory, name, &visitor, &survey);
@@ -223,13 +223,19 @@ static enum kist_status check_manifest(struct check *check)
 
     broken = status == KIST_NOT_FOUND || survey.records == 0 ||
              survey.records_after > 0;
-    if (check->has_seal && check->seal.manifest == check->manifest)
+    is_sealed = check->has_seal && check->seal.manifest == check->manifest;
+    if (is_sealed)
         broken = broken || breaks_seal(&survey, check->seal.manifest_size);
-    if (broken && worsens(check, WAL_UNREADABLE))
+    if (broken && worsens(check, WAL_UNREADABLE)) {
+        check->verdict->manifest = check->manifest;
+        check->verdict->manifest_damage_at = survey.damage_at;
+        check->verdict->manifest_may_be_cut =
+            survey.records_after > 0 && !is_sealed;
         engine_fault_set(&check->verdict->fault,
                          "%s/%s, the list of the data files, is %s; " RESTORE,
                          check->path, name,
                          status == KIST_OK ? "damaged" : "missing");
+    }
     return KIST_OK;
 }
 

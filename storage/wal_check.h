@@ -47,6 +47,11 @@ struct wal_verdict {
     uint64_t records_before; /* Whole records up to the first damage. */
     uint64_t damaged_bytes;
     uint64_t records_after;
+
+    /* With WAL_UNREADABLE: the damage may be a cut (storage/wal_mend.h). */
+    bool manifest_may_be_cut;
+    uint64_t manifest; /* Its number. */
+    uint64_t manifest_damage_at;
 };
 
 /*
