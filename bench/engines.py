@@ -10,6 +10,7 @@ import time
 
 import measure
 import process
+import raw_http
 import servers
 import stage as stages
 from memory_group import MemoryGroup
@@ -18,6 +19,7 @@ from registry import get_load, load_of, measured_point, put_load, sampling, \
     workload
 
 BATCH, BODIES, PAGE, CONNECTIONS = 100, 200, 100, 64
+PATIENCE_S = 30
 
 
 class OnDisk(servers.Kistd):
@@ -43,6 +45,16 @@ class OnRedis(servers.Kistd):
         self.settings = ["--engine", "redis", "--redis-nodes",
                          self.redis.nodes()]
         super().launch()
+        self.wait_for_redis()
+
+    def wait_for_redis(self):
+        """It serves before it has found Redis."""
+        end = time.monotonic() + PATIENCE_S
+        while raw_http.ask(self.port, raw_http.request(
+                "GET", "/readyz")).status != 200:
+            if time.monotonic() > end:
+                raise RuntimeError("kistd did not find its Redis")
+            time.sleep(0.02)
 
     def load(self, items):
         super().load(items, "async")    # More than that a Redis may refuse.
