@@ -1,37 +1,20 @@
 /*
  * A log is a row of 32 KiB blocks. A record is one fragment (FULL) or several
- * (FIRST, MIDDLE..., LAST); a fragment never crosses a block:
- *
- *     crc32c 4, masked | length 2 | type 1 | bytes        little-endian
+ * (FIRST, MIDDLE..., LAST); a fragment never crosses a block.
  *
  * Fewer than 7 bytes at a block's end are filler. After damage inside a block
  * the next fragment is searched byte by byte, then at the next block's start.
  */
 #include "storage/wal.h"
 
-#include "storage/crc32c.h"
+#include "storage/wal_fragment.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-    BLOCK_SIZE = 32768,
-    HEAD_SIZE = 7,
-};
-
-enum fragment_type {
-    FRAGMENT_FULL = 1,
-    FRAGMENT_FIRST = 2,
-    FRAGMENT_MIDDLE = 3,
-    FRAGMENT_LAST = 4,
-};
-
-struct fragment {
-    unsigned type; /* enum fragment_type, or what the file says. */
-    struct view bytes;
-};
+enum { BLOCK_SIZE = 32768 };
 
 struct reader {
     const struct wal_visitor *visitor;
@@ -82,20 +65,20 @@ static void drop_record(struct reader *reader)
 }
 
 static void take_fragment(struct reader *reader, size_t at,
-                          const struct fragment *fragment)
+                          const struct wal_fragment *fragment)
 {
     uint64_t offset = reader->block_at + at;
-    bool begins =
-        fragment->type == FRAGMENT_FULL || fragment->type == FRAGMENT_FIRST;
-    bool ends =
-        fragment->type == FRAGMENT_FULL || fragment->type == FRAGMENT_LAST;
+    bool begins = fragment->type == WAL_FRAGMENT_FULL ||
+                  fragment->type == WAL_FRAGMENT_FIRST;
+    bool ends = fragment->type == WAL_FRAGMENT_FULL ||
+                fragment->type == WAL_FRAGMENT_LAST;
 
     if (begins) {
         drop_record(reader);
         reader->in_record = true;
         reader->record_at = offset;
     } else if (!reader->in_record) {
-        note_damage(reader, offset, HEAD_SIZE + fragment->bytes.size);
+        note_damage(reader, offset, WAL_FRAGMENT_HEAD + fragment->bytes.size);
         return;
     }
     blob_append(&reader->record, fragment->bytes);
@@ -106,39 +89,16 @@ static void take_fragment(struct reader *reader, size_t at,
     }
 }
 
-/* False if no intact fragment begins there. */
 static bool fragment_at(const struct reader *reader, size_t at,
-                        struct fragment *out_fragment)
+                        struct wal_fragment *out_fragment)
 {
-    const unsigned char *head = (const unsigned char *)reader->block.data + at;
-    size_t left = reader->block.size - at;
-    uint32_t crc;
-    size_t size;
-
-    if (left < HEAD_SIZE)
-        return false;
-    crc = (uint32_t)head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 |
-          (uint32_t)head[3] << 24;
-    size = (size_t)head[4] | (size_t)head[5] << 8;
-    if (head[6] < FRAGMENT_FULL || head[6] > FRAGMENT_LAST ||
-        size > left - HEAD_SIZE)
-        return false;
-    /* The type is summed together with the bytes. */
-    if (crc32c_masked(crc32c_of(
-            &reader->crc, (struct view){(const char *)head + 6, size + 1})) !=
-        crc)
-        return false;
-    *out_fragment = (struct fragment){
-        .type = head[6],
-        .bytes = {(const char *)head + HEAD_SIZE, size},
-    };
-    return true;
+    return wal_fragment_at(&reader->crc, reader->block, at, out_fragment);
 }
 
 /* The next place an intact fragment begins, or the block's end. */
 static size_t search(const struct reader *reader, size_t at)
 {
-    struct fragment fragment;
+    struct wal_fragment fragment;
 
     while (at < reader->block.size && !fragment_at(reader, at, &fragment))
         at++;
@@ -148,14 +108,15 @@ static size_t search(const struct reader *reader, size_t at)
 static void read_fragments(struct reader *reader)
 {
     size_t at = 0, size = reader->block.size;
-    struct fragment fragment;
+    struct wal_fragment fragment;
 
     /* Without memory for a record there is no saying what is damaged. */
-    while (at < size && !(size == BLOCK_SIZE && size - at < HEAD_SIZE) &&
+    while (at < size &&
+           !(size == BLOCK_SIZE && size - at < WAL_FRAGMENT_HEAD) &&
            !reader->record.failed) {
         if (fragment_at(reader, at, &fragment)) {
             take_fragment(reader, at, &fragment);
-            at += HEAD_SIZE + fragment.bytes.size;
+            at += WAL_FRAGMENT_HEAD + fragment.bytes.size;
         } else {
             size_t intact = search(reader, at + 1);
 

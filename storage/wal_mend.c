@@ -6,9 +6,9 @@
 #include "storage/wal_mend.h"
 
 #include "base/bytes.h"
-#include "storage/crc32c.h"
 #include "storage/small_file.h"
 #include "storage/wal.h"
+#include "storage/wal_fragment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +19,6 @@
 #define MENDED_NAME "MANIFEST.mended"
 
 enum {
-    HEAD_SIZE = 7, /* As in storage/wal.c. */
-    TYPE_FULL = 1,
-    TYPE_LAST = 4,
     SIZE_MAX_MANIFEST = 256 << 20,
     NOTHING_LEAST = 3,
 };
@@ -60,50 +57,21 @@ static enum kist_status read_file(int directory, const char *name,
     return status;
 }
 
-static size_t length_at(struct view file, size_t at)
-{
-    const unsigned char *head = (const unsigned char *)file.data + at;
-
-    return (size_t)head[4] | (size_t)head[5] << 8;
-}
-
-/* The type is summed together with the bytes. */
-static bool has_sum(const struct cut *cut, size_t at, size_t length)
-{
-    const unsigned char *head = (const unsigned char *)cut->file.data + at;
-    uint32_t crc = (uint32_t)head[0] | (uint32_t)head[1] << 8 |
-                   (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
-
-    return crc32c_masked(crc32c_of(
-               &cut->crc, (struct view){(const char *)head + 6, length + 1})) ==
-           crc;
-}
-
-static bool is_fragment(const struct cut *cut, size_t at)
-{
-    size_t length;
-
-    if (at + HEAD_SIZE > cut->file.size)
-        return false;
-    length = length_at(cut->file, at);
-    return cut->file.data[at + 6] >= TYPE_FULL &&
-           cut->file.data[at + 6] <= TYPE_LAST &&
-           length <= cut->file.size - at - HEAD_SIZE &&
-           has_sum(cut, at, length);
-}
-
 static bool find_cut(struct cut *cut)
 {
-    size_t behind = cut->at + HEAD_SIZE;
+    size_t behind = cut->at + WAL_FRAGMENT_HEAD;
+    struct wal_fragment next;
 
-    if (behind >= cut->file.size || cut->file.data[cut->at + 6] != TYPE_FULL)
+    if (behind >= cut->file.size ||
+        cut->file.data[cut->at + 6] != WAL_FRAGMENT_FULL)
         return false;
-    cut->wanted = length_at(cut->file, cut->at);
+    cut->wanted = wal_fragment_length(cut->file, cut->at);
     cut->there = 0;
-    while (cut->there < cut->wanted && !is_fragment(cut, behind + cut->there))
+    while (cut->there < cut->wanted &&
+           !wal_fragment_at(&cut->crc, cut->file, behind + cut->there, &next))
         cut->there++;
     return cut->there < cut->wanted && cut->wanted >= NOTHING_LEAST &&
-           !has_sum(cut, cut->at, cut->there);
+           !wal_fragment_has_sum(&cut->crc, cut->file, cut->at, cut->there);
 }
 
 /*
@@ -138,14 +106,15 @@ static void write_mended(const struct cut *cut, struct blob *out)
 {
     struct blob entry = BLOB_EMPTY;
 
-    blob_append_byte(&entry, TYPE_FULL);
+    blob_append_byte(&entry, WAL_FRAGMENT_FULL);
     add_nothing(cut->wanted, &entry);
     blob_append(out, (struct view){cut->file.data, cut->at});
     add_u32(crc32c_masked(crc32c_of(&cut->crc, blob_view(&entry))), out);
     blob_append_byte(out, (char)cut->wanted);
     blob_append_byte(out, (char)(cut->wanted >> 8));
     blob_append(out, blob_view(&entry));
-    blob_append(out, view_from(cut->file, cut->at + HEAD_SIZE + cut->there));
+    blob_append(out,
+                view_from(cut->file, cut->at + WAL_FRAGMENT_HEAD + cut->there));
     out->failed = out->failed || entry.failed;
     blob_free(&entry);
 }
