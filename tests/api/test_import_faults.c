@@ -14,7 +14,6 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,18 +144,6 @@ static void tear_down(void)
 
 TestSuite(import_faults, .init = set_up, .fini = tear_down, .timeout = 60);
 
-static size_t open_files(void)
-{
-    DIR *listing = opendir("/proc/self/fd");
-    size_t count = 0;
-
-    cr_assert(listing != NULL);
-    while (readdir(listing) != NULL)
-        count++;
-    closedir(listing);
-    return count;
-}
-
 static void expect_nothing_left(const char *what)
 {
     cr_expect(large_files_count(scratch.path, NULL) == 0, "%s: a file", what);
@@ -169,7 +156,7 @@ static bool fail_one(enum fault_call call, unsigned nth, int error,
                      enum kist_status wanted)
 {
     struct blob out = BLOB_EMPTY;
-    size_t files = open_files();
+    size_t files = fault_open_files();
     char what[60];
 
     snprintf(what, sizeof(what), "call %d, number %u", (int)call, nth);
@@ -185,7 +172,7 @@ static bool fail_one(enum fault_call call, unsigned nth, int error,
                   memcmp(out.data, expected.data, out.size) == 0,
               "%s: %.*s", what, (int)out.size, out.data);
     cr_expect(fired || out.size == expected.size, "%s", what);
-    cr_expect(open_files() == files, "%s: descriptors are left", what);
+    cr_expect(fault_open_files() == files, "%s: descriptors are left", what);
     expect_nothing_left(what);
     blob_free(&out);
     return fired;

@@ -17,7 +17,6 @@
 #include <assert.h>
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -136,18 +135,6 @@ TestSuite(backup_faults, .init = set_up, .fini = tear_down, .timeout = 120);
 
 static_assert(sizeof(target) <= sizeof(node.path), "a node can be there");
 
-static size_t open_files(void)
-{
-    DIR *listing = opendir("/proc/self/fd");
-    size_t count = 0;
-
-    cr_assert(listing != NULL);
-    while (readdir(listing) != NULL)
-        count++;
-    closedir(listing);
-    return count;
-}
-
 static bool is_expected(enum kist_status status, enum fault_call call,
                         int error)
 {
@@ -207,7 +194,7 @@ static void expect_refused(enum fault_call call, int error,
 static bool fail_restore(enum fault_call call, unsigned nth, int error)
 {
     struct engine_fault fault = {{0}};
-    size_t files = open_files();
+    size_t files = fault_open_files();
     char what[80];
 
     snprintf(what, sizeof(what), "call %d, number %u, %s", (int)call, nth,
@@ -218,7 +205,7 @@ static bool fail_restore(enum fault_call call, unsigned nth, int error)
 
     cr_expect(fired || status == KIST_OK, "%s: %s", what,
               kist_status_name(status));
-    cr_expect(open_files() == files, "%s: descriptors are left", what);
+    cr_expect(fault_open_files() == files, "%s: descriptors are left", what);
     if (status == KIST_OK)
         expect_restored(what);
     else
@@ -303,7 +290,7 @@ Test(backup_faults, a_restore_waits_for_an_engine_that_is_busy)
 
 static bool fail_backup(enum fault_call call, unsigned nth, int error)
 {
-    size_t files = open_files();
+    size_t files = fault_open_files();
     char what[40];
 
     snprintf(what, sizeof(what), "call %d, number %u", (int)call, nth);
@@ -313,7 +300,7 @@ static bool fail_backup(enum fault_call call, unsigned nth, int error)
 
     cr_expect(fired ? is_expected(status, call, error) : status == KIST_OK,
               "%s: %s", what, kist_status_name(status));
-    cr_expect(open_files() == files, "%s: descriptors are left", what);
+    cr_expect(fault_open_files() == files, "%s: descriptors are left", what);
     cr_assert(back_up(node.store) == KIST_OK, "%s: the next one", what);
     expect_original(what);
     return fired;

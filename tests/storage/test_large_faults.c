@@ -10,7 +10,6 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -38,18 +37,6 @@ static void tear_down(void)
 }
 
 TestSuite(large_faults, .init = set_up, .fini = tear_down, .timeout = 120);
-
-static size_t open_files(void)
-{
-    DIR *listing = opendir("/proc/self/fd");
-    size_t count = 0;
-
-    cr_assert(listing != NULL);
-    while (readdir(listing) != NULL)
-        count++;
-    closedir(listing);
-    return count;
-}
 
 static void collect(void)
 {
@@ -91,7 +78,7 @@ static bool fail_one(enum fault_call call, unsigned nth, int error)
 
     snprintf(what, sizeof(what), "call %d, number %u, %s", (int)call, nth,
              strerror(error));
-    files = open_files();
+    files = fault_open_files();
     node_start(&node);
     cr_assert(large_value_store(&node, "a", "tide ", SIZE) == KIST_OK);
     large_tend(store_large(node.store));
@@ -106,7 +93,7 @@ static bool fail_one(enum fault_call call, unsigned nth, int error)
         eq(i64, gauge_read(&large_stats(store_large(node.store))->running), 0));
     expect_after_restart(status, what);
     node_stop(&node);
-    cr_expect(open_files() == files, "%s: descriptors are left", what);
+    cr_expect(fault_open_files() == files, "%s: descriptors are left", what);
     scratch_remove_tree(node.path);
     return fired;
 }

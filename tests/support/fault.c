@@ -6,6 +6,7 @@
 #include "tests/support/synced.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -259,4 +260,17 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *memory, size_t size)
 {
     return fails(FAULT_ALLOCATION) ? NULL : __real_realloc(memory, size);
+}
+
+size_t fault_open_files(void)
+{
+    DIR *listing = opendir("/proc/self/fd");
+    size_t count = 0;
+
+    if (listing == NULL)
+        abort();
+    while (readdir(listing) != NULL)
+        count++;
+    closedir(listing);
+    return count;
 }

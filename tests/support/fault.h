@@ -16,6 +16,7 @@
 #define KIST_TESTS_SUPPORT_FAULT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum fault_call {
     FAULT_NONE,
@@ -54,5 +55,8 @@ struct fault_observer {
 };
 
 void fault_observe(const struct fault_observer *observer);
+
+/* Descriptors that this process has open: what a failure must not leave. */
+size_t fault_open_files(void);
 
 #endif
