@@ -214,10 +214,10 @@ static void prepare(struct import *import, size_t i)
     batch_operation_prepare(operation, write);
     if (import->mode == IMPORT_MERGE && import->api->cluster == NULL)
         write->kind = WRITE_APPLY;
-    if (import->mode == IMPORT_OVERWRITE)
+    if (import->mode == IMPORT_OVERWRITE) {
         write->next.version = VERSION_NONE;
-    if (import->mode == IMPORT_OVERWRITE)
         write->next.created_ms = 0;
+    }
 }
 
 static void prepare_all(struct import *import)

@@ -33,8 +33,7 @@ static void next_to_purge(struct floor *floor)
 {
     floor->partition =
         (floor->partition + 1) % ring_partitions(floor->seat->ring);
-    if (floor->to_purge > 0)
-        floor->to_purge--;
+    floor->to_purge--;
 }
 
 /* All of them, and again the one whose purge is under way. */

@@ -324,9 +324,6 @@ static void refused(struct redis_flight *flight, struct redis_task *task,
         redis_task_list_add(&flight->goes_on, task);
         return;
     case REDIS_REFUSAL_DEMOTED:
-        redis_map_doubt(flight->node->map);
-        put_off(flight, task);
-        return;
     case REDIS_REFUSAL_LATER:
         redis_map_doubt(flight->node->map);
         put_off(flight, task);
